@@ -1,0 +1,251 @@
+//! The configuration as validated: plain values, every default applied, every reference resolved.
+//!
+//! [`super::load`] makes it from files; `exchange::World` builds the running state from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::vocabulary::{KeyHash, ModelName, PicoUsd, Secret};
+
+/// Everything the gateway was told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `general_settings.master_key`: full access, no limits.
+    pub master_key: Option<Secret>,
+    /// `virtual_keys`.
+    pub virtual_keys: Vec<VirtualKey>,
+    /// `model_list`, in file order.
+    pub deployments: Vec<Deployment>,
+    /// `router_settings.model_group_alias` and `litellm_settings.model_alias_map`.
+    pub aliases: Vec<Alias>,
+    /// How a deployment is chosen within a group (`router_settings.routing_strategy`; only simple-shuffle so far).
+    pub num_retries: u32,
+    /// Least wait before a retry (`router_settings.retry_after`).
+    pub retry_after: Duration,
+    /// `litellm_settings.drop_params`.
+    pub drop_params: bool,
+    /// Global budget (`litellm_settings.max_budget` in `budget_duration`).
+    pub budget: Option<Budget>,
+    /// `litellm_settings.budget_exceeded_status_code`, 422 by default.
+    pub budget_exceeded_status: u16,
+    /// IANA name, `UTC` by default (`litellm_settings.timezone`): where budget windows begin.
+    pub timezone: String,
+    /// What to do when a model has no price.
+    pub unknown_price: UnknownPrice,
+    /// A price file in LiteLLM's format that overrides the built-in table (`litellm_settings.model_cost_map_url` with a path).
+    pub price_file: Option<std::path::PathBuf>,
+    /// `litellm_settings.require_auth_for_metrics_endpoint`. None: open to loopback, master key from elsewhere.
+    pub metrics_auth: Option<bool>,
+    /// An extra header that carries a virtual key (`general_settings.litellm_key_header_name`), lower case.
+    pub key_header: Option<String>,
+    /// Limits of the HTTP side.
+    pub http: Http,
+    /// Deadlines of every phase.
+    pub deadlines: Deadlines,
+    /// How upstreams are reached.
+    pub upstream: Upstream,
+}
+
+/// One entry of `model_list`.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// `model_info.id`, or 64 hex digits made from name and parameters, stable over restarts.
+    pub id: Arc<str>,
+    /// `model_name`: the group, possibly with `*`.
+    pub model_name: Arc<str>,
+    /// The provider's row or folder, e.g. `openai`, `azure`, `groq`: the part of `litellm_params.model` before the first `/`,
+    /// or `custom_llm_provider`, or guessed from the name.
+    pub provider: Arc<str>,
+    /// What the provider calls the model (possibly with `*`).
+    pub model: Arc<str>,
+    /// `api_key`, or the provider's usual environment variable.
+    pub api_key: Option<Secret>,
+    /// `api_base` / `base_url` as given, without a trailing `/`.
+    pub api_base: Option<String>,
+    /// `api_version` (Azure).
+    pub api_version: Option<String>,
+    /// `azure_ad_token`: bearer instead of `api-key`.
+    pub azure_ad_token: Option<Secret>,
+    /// `organization`: sent as `OpenAI-Organization`.
+    pub organization: Option<String>,
+    /// `timeout`: whole answer, or first byte and gaps when streaming without `stream_timeout`.
+    pub timeout: Option<Duration>,
+    /// `stream_timeout`: first byte and gaps of a stream.
+    pub stream_timeout: Option<Duration>,
+    /// `num_retries` / `max_retries`.
+    pub num_retries: Option<u32>,
+    /// `rpm`.
+    pub rpm: Option<u64>,
+    /// `tpm`.
+    pub tpm: Option<u64>,
+    /// `max_parallel_requests`.
+    pub max_parallel_requests: Option<u64>,
+    /// `weight`, in thousandths.
+    pub weight_milli: Option<u64>,
+    /// `order`: lower first.
+    pub order: Option<i64>,
+    /// `extra_headers`: name and value; values may be credentials.
+    pub extra_headers: Vec<(String, Secret)>,
+    /// `extra_body`, as compact JSON members: key (unescaped) and value text.
+    pub extra_body: Vec<(String, String)>,
+    /// Request defaults (`temperature`, `max_tokens`, ...): key and JSON value text; the request wins.
+    pub defaults: Vec<(String, String)>,
+    /// `drop_params` of this deployment, over the global one.
+    pub drop_params: Option<bool>,
+    /// `additional_drop_params`: top-level names.
+    pub additional_drop_params: Vec<String>,
+    /// `allowed_openai_params`.
+    pub allowed_openai_params: Vec<String>,
+    /// `mock_response`: answered here, without an upstream.
+    pub mock_response: Option<String>,
+    /// `model_info.mode`.
+    pub mode: Option<String>,
+    /// `model_info.base_model`: the name to price by.
+    pub base_model: Option<String>,
+    /// Prices in `litellm_params` or `model_info`: LiteLLM field name and dollars per unit.
+    pub prices: Vec<(String, PicoUsd)>,
+    /// `model_info.max_input_tokens`.
+    pub max_input_tokens: Option<u64>,
+    /// `model_info.max_output_tokens`, or `max_tokens` there.
+    pub max_output_tokens: Option<u64>,
+    /// `model_info.access_groups`.
+    pub access_groups: Vec<String>,
+    /// `ssl_verify` of this deployment.
+    pub ssl_verify: Option<bool>,
+    /// Protocol to the upstream: None lets TLS decide (ALPN) and speaks HTTP/1.1 in clear. `http_version`: "1.1" or "2".
+    pub http2: Option<bool>,
+    /// `file:line` of the entry, for messages.
+    pub place: String,
+}
+
+/// Another name for a model group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// The name clients use.
+    pub alias: String,
+    /// The group it stands for.
+    pub target: String,
+    /// Not listed in `/v1/models`.
+    pub hidden: bool,
+}
+
+/// One entry of `virtual_keys`; fields are spelled as in `/key/generate`.
+#[derive(Clone, Debug)]
+pub struct VirtualKey {
+    /// SHA-256 of the key: all that is kept.
+    pub hash: KeyHash,
+    /// `sk-...` and the last four characters, where the key itself was given.
+    pub shown: Option<String>,
+    /// `key_alias`.
+    pub alias: Option<String>,
+    /// `models`: names, wildcards, access groups. Empty allows all.
+    pub models: Vec<String>,
+    /// `aliases`: this key's own names for models.
+    pub aliases: Vec<(ModelName, ModelName)>,
+    /// `rpm_limit`.
+    pub rpm_limit: Option<u64>,
+    /// `tpm_limit`.
+    pub tpm_limit: Option<u64>,
+    /// `max_parallel_requests`.
+    pub max_parallel_requests: Option<u64>,
+    /// `model_rpm_limit`.
+    pub model_rpm_limit: Vec<(String, u64)>,
+    /// `model_tpm_limit`.
+    pub model_tpm_limit: Vec<(String, u64)>,
+    /// `max_budget` and `budget_duration`.
+    pub budget: Option<Budget>,
+    /// `expires`, Unix milliseconds.
+    pub expires_ms: Option<i64>,
+    /// `blocked`.
+    pub blocked: bool,
+    /// `allowed_ips`. Empty allows all.
+    pub allowed_ips: Vec<IpNet>,
+    /// `tags`.
+    pub tags: Vec<String>,
+    /// `metadata`, as JSON text.
+    pub metadata: Option<String>,
+    /// `file:line` of the entry, for messages.
+    pub place: String,
+}
+
+/// An amount that may be spent in a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// `max_budget`.
+    pub max: PicoUsd,
+    /// `budget_duration` as typed (`30d`, `1mo`, `monthly` ...); None: for ever.
+    pub duration: Option<String>,
+}
+
+/// `unknown_price`: zero and flagged (LiteLLM's way), or refused (`block_requests_for_models_without_pricing`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum UnknownPrice {
+    /// Cost zero, flagged in log, header and metric.
+    #[default]
+    Zero,
+    /// The request is refused before it is sent.
+    Refuse,
+}
+
+/// Limits of the HTTP side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Largest request body (`general_settings.max_request_size_mb`; 32 MiB).
+    pub body_bytes_max: usize,
+    /// Largest JSON answer that is held to be rewritten (64 MiB).
+    pub reply_bytes_max: usize,
+    /// All request bodies held at once (1 GiB); beyond it 503.
+    pub held_bytes_max: usize,
+    /// Client connections at once (20 000); beyond it they are closed.
+    pub connections_max: usize,
+    /// Client connections from one address (no limit by default).
+    pub connections_per_ip_max: Option<usize>,
+    /// Requests on one kept-alive connection (1000... 100 000).
+    pub requests_per_connection_max: u32,
+    /// Trust `x-forwarded-for` for `allowed_ips` (`general_settings.use_x_forwarded_for`).
+    pub use_x_forwarded_for: bool,
+}
+
+/// How long each phase may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From a connection's first byte to the end of the request head (10 s).
+    pub header: Duration,
+    /// An idle kept-alive client connection (75 s).
+    pub keepalive: Duration,
+    /// The whole request body (60 s), and no slower than `body_rate_min`.
+    pub body: Duration,
+    /// Connection and TLS handshake with an upstream (10 s).
+    pub connect: Duration,
+    /// From the request sent to the first byte of the answer (`request_timeout`, 600 s).
+    pub first_byte: Duration,
+    /// Between two events of a stream (`stream_timeout`, 60 s... 300 s).
+    pub idle: Duration,
+    /// A whole exchange (`timeout`, 6000 s as LiteLLM's `request_timeout`).
+    pub total: Duration,
+    /// One write to a client that does not read (60 s).
+    pub write: Duration,
+    /// After SIGTERM: how long open exchanges may go on (30 s).
+    pub drain: Duration,
+}
+
+/// How upstreams are reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// `litellm_settings.ssl_verify`: true, or false (said loudly).
+    pub tls_verify: bool,
+    /// An extra CA bundle beside the system's roots (`ssl_verify: path`, `SSL_CERT_FILE`).
+    pub ca_file: Option<std::path::PathBuf>,
+    /// Connections kept alive per pool (512).
+    pub pool_size: usize,
+    /// How long an idle upstream connection is kept (55 s).
+    pub pool_idle: Duration,
+    /// How often names are resolved again (30 s).
+    pub dns_refresh: Duration,
+    /// `litellm_settings.force_ipv4`.
+    pub force_ipv4: bool,
+    /// HTTP/2 streams on one upstream connection (100).
+    pub h2_streams_max: usize,
+}

@@ -1,0 +1,38 @@
+//! Tollgate: an LLM gateway on Pingora.
+//!
+//! A thin asynchronous shell over a pure synchronous core. The shell ([`proxy`], [`mock`], [`cli`]) owns sockets,
+//! files and tasks. The core is handed bytes, configuration and the time, and answers with decisions and bytes.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`vocabulary`] | the words every module shares: time, money, tokens, names, secrets, faults |
+//! | [`json`] | one strict scan of a body, edits by splice, and an incremental scan of replies |
+//! | [`wire`] | incremental decoders without I/O: server-sent events |
+//! | [`dialect`] | what clients speak: the OpenAI API |
+//! | [`provider`] | what upstreams speak: OpenAI-compatible vendors as table rows, and Azure |
+//! | [`policy`] | who may call what, and how often: keys, access, limits |
+//! | [`routing`] | model groups, aliases, wildcards and the choice of a deployment |
+//! | [`pricing`] | the price book, the cost of a usage, and token counts where none is reported |
+//! | [`ledger`] | accounts (reserve, settle, void), budget windows and receipts |
+//! | [`exchange`] | the life of one request, as a machine without I/O |
+//! | [`telemetry`] | events that log and count in one step |
+//! | [`config`] | LiteLLM's YAML, checked, with the place of every key |
+//! | [`proxy`] | the only place that names Pingora |
+//! | [`mock`] | a fake provider for trying, testing and benchmarking |
+//! | [`cli`] | arguments, `check`, the quick start |
+
+pub mod cli;
+pub mod config;
+pub mod dialect;
+pub mod exchange;
+pub mod json;
+pub mod ledger;
+pub mod mock;
+pub mod policy;
+pub mod pricing;
+pub mod provider;
+pub mod proxy;
+pub mod routing;
+pub mod telemetry;
+pub mod vocabulary;
+pub mod wire;

@@ -1,0 +1,15 @@
+//! The words every module shares. Nothing here does I/O but [`Clock::now`].
+
+mod clock;
+mod fault;
+mod money;
+mod names;
+mod secret;
+mod usage;
+
+pub use clock::{Clock, Now};
+pub use fault::{Fault, Kind, Origin};
+pub use money::{BadMoney, PicoUsd};
+pub use names::{BadName, KeyHash, ModelName};
+pub use secret::Secret;
+pub use usage::{Metered, Usage};
