@@ -63,3 +63,42 @@ pub enum Target {
     /// A deployment, by its place in [`LabelBook::deployments`].
     Deployment(u32),
 }
+
+impl KeyName {
+    pub(super) fn of(word: &str) -> Self {
+        Self { alias: word.into(), hash: word.into() }
+    }
+
+    pub(super) fn other() -> Self {
+        Self::of(OTHER)
+    }
+
+    /// The alias, or the first digits of the hash where there is none.
+    pub(super) fn shown(&self) -> &str {
+        if self.alias.is_empty() { self.hash.get(..12).unwrap_or(&self.hash) } else { &self.alias }
+    }
+}
+
+impl DeploymentName {
+    pub(super) fn group(group: &Arc<str>) -> Self {
+        Self { group: Arc::clone(group), model: Arc::clone(group), ..Self::default() }
+    }
+
+    pub(super) fn other() -> Self {
+        Self { group: OTHER.into(), ..Self::default() }
+    }
+}
+
+/// What makes a deployment (or a group, or nothing) the same one after a reload: the names that every family shows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Served {
+    pub(super) id: Arc<str>,
+    pub(super) group: Arc<str>,
+    pub(super) provider: Arc<str>,
+}
+
+impl Served {
+    pub(super) fn of(name: &DeploymentName) -> Self {
+        Self { id: Arc::clone(&name.id), group: Arc::clone(&name.group), provider: Arc::clone(&name.provider) }
+    }
+}
