@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Fetches the official SDKs at their pinned versions into target/sdk, out of the system's way.
+# Does nothing where they are there already. An SDK that cannot be fetched is left out, loudly: its tests are
+# then skipped. With SDK=require that is an error.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+target=$(cd "$here/../.." && pwd)/target/sdk
+missing=()
+
+say() { printf 'sdk: %s\n' "$*" >&2; }
+
+# A directory is whole when it holds a copy of the list that it was made from, put there last.
+is_whole() { cmp -s "$1" "$2/made-from"; }
+
+install_python() {
+  local list=$here/requirements.txt venv=$target/venv
+  is_whole "$list" "$venv" && return
+  say "fetching the OpenAI Python SDK into ${venv#"$PWD"/}"
+  rm -rf "$venv"
+  python3 -m venv "$venv" &&
+    "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --only-binary :all: -r "$list" &&
+    cp "$list" "$venv/made-from"
+}
+
+install_node() {
+  local list=$here/node/package-lock.json modules=$target/node
+  is_whole "$list" "$modules" && return
+  say "fetching the OpenAI Node SDK into ${modules#"$PWD"/}"
+  rm -rf "$modules" && mkdir -p "$modules"
+  cp "$here/node/package.json" "$list" "$modules/" &&
+    (cd "$modules" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) &&
+    cp "$list" "$modules/made-from"
+}
+
+mkdir -p "$target"
+install_python </dev/null >&2 || missing+=(Python)
+install_node </dev/null >&2 || missing+=(Node)
+
+if [ ${#missing[@]} -gt 0 ]; then
+  say "NOT FETCHED: the SDK for ${missing[*]}. Its tests will be skipped. Check the network, then run: make sdk"
+  [ "${SDK:-}" != require ] || exit 1
+fi

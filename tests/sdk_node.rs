@@ -1,0 +1,39 @@
+//! The official OpenAI SDK for Node works against the gateway as it does against OpenAI.
+
+mod support;
+
+use std::process::Command;
+
+use support::stand::{self, Stand};
+
+/// Runs one file of `tests/sdk/node` against a gateway and a provider of its own.
+fn run(file: &str) {
+    let Some(modules) = stand::fetched("node") else { return };
+    let program = stand::root().join("tests/sdk/node").join(format!("{file}.test.mjs"));
+    Stand::start(file).run(Command::new("node").arg("--test").arg(program).env("TOLLGATE_SDK_NODE", modules));
+}
+
+#[test]
+fn chat_streams_and_tools() {
+    run("chat");
+}
+
+#[test]
+fn completions_embeddings_and_models() {
+    run("endpoints");
+}
+
+#[test]
+fn failures_are_the_exceptions_that_openai_would_cause() {
+    run("errors");
+}
+
+#[test]
+fn retries_and_timeouts_of_the_client() {
+    run("retries");
+}
+
+#[test]
+fn the_azure_client() {
+    run("azure");
+}

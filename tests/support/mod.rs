@@ -1,0 +1,16 @@
+//! What the tests that start real processes share: processes that end with their test, and directories that go with it.
+
+#![allow(dead_code, reason = "each test file is a crate of its own and uses its part of this")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so and stops"
+)]
+
+mod process;
+mod scratch;
+pub(crate) mod stand;
+
+pub(crate) use process::Process;
+pub(crate) use scratch::Scratch;

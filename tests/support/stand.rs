@@ -1,0 +1,133 @@
+//! A gateway in front of a fake provider, and an official SDK that is turned loose on it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tollgate::vocabulary::KeyHash;
+
+use super::{Process, Scratch};
+
+/// May call everything, without limits.
+const EVERYTHING: &str = "sk-stand-everything-0001";
+/// May call the model `chat` and nothing else.
+const NARROW: &str = "sk-stand-narrow-00000002";
+/// One request a minute.
+const ONCE: &str = "sk-stand-once-0000000003";
+/// A budget of nothing.
+const POOR: &str = "sk-stand-poor-0000000004";
+/// Its time is over.
+const EXPIRED: &str = "sk-stand-expired-0000005";
+/// Blocked.
+const BLOCKED: &str = "sk-stand-blocked-0000006";
+/// The master key.
+const MASTER: &str = "sk-stand-master-00000007";
+
+/// Both processes. They end when it is dropped.
+pub(crate) struct Stand {
+    gateway: Process,
+    mock: Process,
+    _scratch: Scratch,
+}
+
+impl Stand {
+    /// Starts both.
+    pub(crate) fn start(name: &str) -> Self {
+        let scratch = Scratch::new(name);
+        let mock = Process::mock(&[]);
+        let config = scratch.write("config.yaml", &config(&mock.url()));
+        Self { gateway: Process::gateway(config, &[]), mock, _scratch: scratch }
+    }
+
+    /// Runs an SDK's test program and fails with what it printed.
+    pub(crate) fn run(&self, sdk: &mut Command) {
+        let output = sdk
+            .env("TOLLGATE_STAND", self.description())
+            // Loopback, whatever proxy this machine goes out by.
+            .envs([("NO_PROXY", "*"), ("no_proxy", "*")])
+            .env_remove("OPENAI_API_KEY")
+            .env_remove("OPENAI_BASE_URL")
+            .env_remove("OPENAI_ORG_ID")
+            .env_remove("OPENAI_PROJECT_ID")
+            .output()
+            .unwrap();
+        let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{sdk:?}: {}\n{printed}", output.status);
+    }
+
+    /// What the test programs need to know, as JSON.
+    fn description(&self) -> String {
+        format!(
+            r#"{{"url":"{}","mock":"{}","keys":{{"everything":"{EVERYTHING}","narrow":"{NARROW}","once":"{ONCE}","poor":"{POOR}","expired":"{EXPIRED}","blocked":"{BLOCKED}","master":"{MASTER}"}}}}"#,
+            self.gateway.url(),
+            self.mock.url(),
+        )
+    }
+}
+
+/// The gateway's configuration. The gateway itself retries nothing but `steady`, so that the SDKs' retries are seen.
+fn config(mock: &str) -> String {
+    format!(
+        "model_list:
+{chat}{instruct}{embed}{hasty}{steady}{gone}
+router_settings:
+  num_retries: 0
+
+general_settings:
+  master_key: {MASTER}
+
+virtual_keys:
+{everything}{narrow}{once}{poor}{expired}{blocked}",
+        chat = deployment("chat", mock, ""),
+        instruct = deployment("instruct", mock, ""),
+        embed = deployment("embed", mock, ""),
+        hasty = deployment("hasty", mock, "      timeout: 0.5\n"),
+        steady = deployment("steady", mock, "      num_retries: 2\n"),
+        // Nothing listens on the first port of a machine.
+        gone = deployment("gone", "http://127.0.0.1:1", ""),
+        everything = key(EVERYTHING, "everything", ""),
+        narrow = key(NARROW, "narrow", "    models: [chat]\n"),
+        once = key(ONCE, "once", "    rpm_limit: 1\n"),
+        poor = key(POOR, "poor", "    max_budget: 0\n"),
+        expired = key(EXPIRED, "expired", "    expires: 2020-01-01T00:00:00Z\n"),
+        blocked = key(BLOCKED, "blocked", "    blocked: true\n"),
+    )
+}
+
+fn deployment(name: &str, base: &str, more: &str) -> String {
+    format!(
+        "  - model_name: {name}
+    litellm_params:
+      model: openai/upstream-{name}
+      api_base: {base}/v1
+      api_key: sk-provider-of-the-stand
+      input_cost_per_token: 0.000001
+      output_cost_per_token: 0.000002
+{more}    model_info:
+      id: {name}-deployment
+"
+    )
+}
+
+fn key(key: &str, alias: &str, more: &str) -> String {
+    format!("  - key_hash: {}\n    key_alias: {alias}\n{more}", KeyHash::of(key))
+}
+
+/// Where `make sdk` puts what it fetches; `None`, said aloud, when this part is not there.
+pub(crate) fn fetched(part: &str) -> Option<PathBuf> {
+    let path = root().join("target/sdk").join(part);
+    if path.join("made-from").exists() {
+        return Some(path);
+    }
+    assert!(
+        std::env::var_os("SDK").is_none_or(|wish| wish != "require"),
+        "{} is missing: run make sdk",
+        path.display()
+    );
+    println!("SKIPPED: {} is missing: run `make sdk` (`make test` does)", path.display());
+    None
+}
+
+/// The repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
