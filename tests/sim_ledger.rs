@@ -3,7 +3,6 @@
 //! After every step: nothing was let through beyond a limit (L1), receipts add up to what was spent (L2), no reservation
 //! outlives its exchange (L3), windows never move back (L6), and one seed always takes one course (L8).
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use tollgate::vocabulary::{Clock, KeyHash, Metered, PicoUsd};
 
 const SEEDS: u64 = 256;
 const STEPS: usize = 2_000;
-const OPEN_MAX: usize = 24;
+const OPEN_MAX: usize = 12;
 const DURATIONS: [Option<&str>; 6] = [None, Some("1d"), Some("1h"), Some("1mo"), Some("90s"), Some("1w")];
 
 /// What an account should hold, kept without cleverness.
@@ -30,8 +29,8 @@ struct Shadow {
     dropped: u64,
 }
 
-/// What an exchange holds, by account.
-type Held = Vec<(AccountId, i128)>;
+/// What an exchange holds on each account; None where it has nothing to do with it.
+type Held = [Option<i128>; 4];
 
 struct Exchange {
     hold: Hold,
@@ -47,7 +46,7 @@ struct Sim {
     dice: fastrand::Rng,
     clock: Clock,
     ledger: Memory,
-    shadows: BTreeMap<AccountId, Shadow>,
+    shadows: Vec<Shadow>,
     open: Vec<Exchange>,
     receipts: Tally,
     booked: i128,
@@ -73,13 +72,13 @@ impl Sim {
             dice: fastrand::Rng::with_seed(seed),
             clock: Clock::manual(1_795_000_000_000),
             ledger: Memory::new(),
-            shadows: BTreeMap::new(),
+            shadows: Vec::new(),
             open: Vec::new(),
             receipts: Tally::default(),
             booked: 0,
             trace: DefaultHasher::new(),
         };
-        sim.ids.into_iter().for_each(|id| sim.reload(id));
+        (0..4).for_each(|account| sim.reload(account));
         sim
     }
 
@@ -94,8 +93,10 @@ impl Sim {
             self.finish();
             self.check();
         }
-        let reserved = self.shadows.keys().map(|id| self.ledger.statement(*id, self.clock.now()).unwrap().reserved);
-        assert_eq!(reserved.sum::<PicoUsd>(), PicoUsd::ZERO, "{}", self.place());
+        for id in self.ids {
+            let statement = self.ledger.statement(id, self.clock.now()).unwrap();
+            assert_eq!((statement.reserved, statement.open), (PicoUsd::ZERO, 0), "L3 {}", self.place());
+        }
         self.trace.finish()
     }
 
@@ -109,22 +110,24 @@ impl Sim {
             94..95 => self.clock.advance(Duration::from_secs(self.dice.u64(0..40 * 86_400))),
             95..97 => self.clock.step_wall(self.dice.i64(-7_200_000..7_200_000)),
             _ => {
-                let id = self.ids[self.dice.usize(0..4)];
-                self.reload(id);
+                let account = self.dice.usize(0..4);
+                self.reload(account);
             }
         }
         self.roll_shadows();
     }
 
-    fn reload(&mut self, id: AccountId) {
+    fn reload(&mut self, account: usize) {
         let now = self.clock.now();
         self.roll_shadows();
         let limit = (self.dice.u8(0..5) > 0).then(|| i128::from(self.dice.u64(0..2_000_000)));
         let duration = DURATIONS[self.dice.usize(0..DURATIONS.len())];
-        self.ledger.account(id, terms(limit, duration), now);
+        self.ledger.account(self.ids[account], terms(limit, duration), now);
         let end = Window::parse(duration, &TimeZone::UTC).unwrap().ends_after(now.wall_ms);
-        let fresh = Shadow { limit, duration, spent: 0, excess: 0, end, dropped: 0 };
-        let shadow = self.shadows.entry(id).or_insert(fresh);
+        if self.shadows.len() == account {
+            self.shadows.push(Shadow { limit, duration, spent: 0, excess: 0, end, dropped: 0 });
+        }
+        let shadow = &mut self.shadows[account];
         shadow.limit = limit;
         if shadow.duration != duration {
             (shadow.duration, shadow.end) = (duration, end);
@@ -133,7 +136,7 @@ impl Sim {
 
     fn roll_shadows(&mut self) {
         let now = self.clock.now().wall_ms;
-        for shadow in self.shadows.values_mut() {
+        for shadow in &mut self.shadows {
             if shadow.end.is_some_and(|end| end <= now) {
                 (shadow.spent, shadow.excess) = (0, 0);
                 shadow.end = Window::parse(shadow.duration, &TimeZone::UTC).unwrap().ends_after(now);
@@ -141,18 +144,24 @@ impl Sim {
         }
     }
 
-    fn reserved(&self, id: AccountId) -> i128 {
-        self.held(id).sum()
+    fn held(&self, account: usize) -> (i128, u64) {
+        let (mut sum, mut count) = (0, 0);
+        for exchange in &self.open {
+            if let Some(held) = exchange.held[account] {
+                (sum, count) = (sum + held, count + 1);
+            }
+        }
+        (sum, count)
     }
 
-    fn held(&self, id: AccountId) -> impl Iterator<Item = i128> {
-        let held = self.open.iter().flat_map(|exchange| &exchange.held);
-        held.filter(move |(account, _)| *account == id).map(|(_, amount)| *amount)
+    fn fits(&self, account: usize, amount: i128) -> bool {
+        let shadow = &self.shadows[account];
+        let used = shadow.spent + self.held(account).0;
+        amount == 0 || shadow.limit.is_none_or(|limit| used + amount <= limit)
     }
 
-    fn fits(&self, id: AccountId, amount: i128) -> bool {
-        let shadow = &self.shadows[&id];
-        amount == 0 || shadow.limit.is_none_or(|limit| shadow.spent + self.reserved(id) + amount <= limit)
+    fn all_fit(&self, amounts: &Held) -> bool {
+        (0..4).all(|account| amounts[account].is_none_or(|amount| self.fits(account, amount)))
     }
 
     fn ask(&mut self) {
@@ -160,14 +169,15 @@ impl Sim {
             return self.finish();
         }
         let amount = if self.dice.u8(0..12) == 0 { 0 } else { i128::from(self.dice.u64(1..300_000)) };
-        let mut asks = vec![(self.ids[self.dice.usize(1..4)], amount), (AccountId::Global, amount)];
+        let key = self.dice.usize(1..4);
+        let mut asks = vec![(self.ids[key], PicoUsd(amount)), (self.ids[0], PicoUsd(amount))];
+        let mut held = [Some(amount), None, None, None];
+        held[key] = Some(amount);
         if self.dice.u8(0..20) == 0 {
             asks.push(asks[0]);
+            held[key] = Some(2 * amount);
         }
-        let times = |id| i128::try_from(asks.iter().filter(|(twin, _)| *twin == id).count()).unwrap();
-        let held: Held = asks.iter().take(2).map(|(id, amount)| (*id, amount * times(*id))).collect();
-        let expected = held.iter().all(|(id, amount)| self.fits(*id, *amount));
-        let asks: Vec<_> = asks.into_iter().map(|(id, amount)| (id, PicoUsd(amount))).collect();
+        let expected = self.all_fit(&held);
         let hold = self.ledger.reserve(&asks, self.clock.now());
         assert_eq!(hold.is_ok(), expected, "L1 {}", self.place());
         (amount, expected).hash(&mut self.trace);
@@ -180,13 +190,15 @@ impl Sim {
     fn grow(&mut self) {
         let Some(mut exchange) = self.pick() else { return };
         let extra = i128::from(self.dice.u64(0..50_000));
+        let extras = exchange.held.map(|held| held.map(|_| extra));
+        // Its own share counts too.
         self.open.push(exchange);
-        let expected = self.open[self.open.len() - 1].held.iter().all(|(id, _)| self.fits(*id, extra));
+        let expected = self.all_fit(&extras);
         exchange = self.open.pop().unwrap();
         let grown = exchange.hold.grow(PicoUsd(extra), self.clock.now());
         assert_eq!(grown.is_ok(), expected, "L1 {}", self.place());
         if expected {
-            exchange.held.iter_mut().for_each(|(_, held)| *held += extra);
+            exchange.held = exchange.held.map(|held| held.map(|held| held + extra));
         }
         self.open.push(exchange);
     }
@@ -206,7 +218,7 @@ impl Sim {
     fn finish(&mut self) {
         let Some(exchange) = self.pick() else { return };
         self.roll_shadows();
-        let most = exchange.held.iter().map(|(_, held)| *held).max().unwrap_or(0);
+        let most = exchange.held.iter().copied().flatten().max().unwrap_or(0);
         let known = if exchange.sent { exchange.noted.unwrap_or(most) } else { 0 };
         let beyond = if self.dice.u8(0..10) == 0 { 50_000 } else { 0 };
         let actual = i128::from(self.dice.u64(0..=u64::try_from(most).unwrap() + beyond));
@@ -226,7 +238,7 @@ impl Sim {
             }
             _ => {
                 let settled = hold.settle(PicoUsd(actual), self.clock.now());
-                let excess = held.iter().map(|(_, held)| (actual - held).max(0)).max().unwrap();
+                let excess = held.iter().flatten().map(|held| (actual - held).max(0)).max().unwrap();
                 assert_eq!((settled.charged.0, settled.excess.0), (actual, excess), "{}", self.place());
                 self.book(&held, actual, false);
             }
@@ -234,9 +246,9 @@ impl Sim {
     }
 
     fn book(&mut self, held: &Held, actual: i128, dropped: bool) {
-        let excess = held.iter().map(|(_, held)| (actual - held).max(0)).max().unwrap_or(0);
-        for (id, held) in held {
-            let shadow = self.shadows.get_mut(id).unwrap();
+        let excess = held.iter().flatten().map(|held| (actual - held).max(0)).max().unwrap_or(0);
+        for (shadow, held) in self.shadows.iter_mut().zip(held) {
+            let Some(held) = held else { continue };
             shadow.spent += actual;
             shadow.excess += (actual - held).max(0);
             shadow.dropped += u64::from(dropped);
@@ -255,20 +267,20 @@ impl Sim {
 
     fn check(&mut self) {
         let now = self.clock.now();
-        for (id, shadow) in &self.shadows {
-            let reserved = self.reserved(*id);
+        for (account, shadow) in self.shadows.iter().enumerate() {
+            let (id, (reserved, open)) = (self.ids[account], self.held(account));
             let expected = Statement {
                 limit: shadow.limit.map(PicoUsd),
                 spent: PicoUsd(shadow.spent),
                 reserved: PicoUsd(reserved),
                 excess: PicoUsd(shadow.excess),
                 resets_at_ms: shadow.end,
-                open: self.held(*id).count() as u64,
+                open,
                 dropped: shadow.dropped,
             };
-            assert_eq!(self.ledger.statement(*id, now), Some(expected), "L3, L6 {}", self.place());
+            assert_eq!(self.ledger.statement(id, now), Some(expected), "L3, L6 {}", self.place());
             let left = shadow.limit.map_or(i128::MAX, |limit| (limit - shadow.spent - reserved).max(0));
-            assert_eq!(self.ledger.affordable(&[*id], now).0, left, "{}", self.place());
+            assert_eq!(self.ledger.affordable(&[id], now).0, left, "{}", self.place());
         }
         assert_eq!(self.ledger.tally(), self.receipts, "L2 {}", self.place());
     }
