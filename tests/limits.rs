@@ -211,7 +211,7 @@ fn a_reload_forgives_nothing() {
     };
     let before = build(&key, None);
     let held = before.find("sk-limits-0123456789").unwrap().limits.admit(&ask(1), clock.now()).unwrap();
-    let after = build(&VirtualKey { rpm_limit: Some(100), ..key.clone() }, Some(&before));
+    let after = build(&VirtualKey { rpm_limit: Some(100), ..key }, Some(&before));
     let limits = &after.find("sk-limits-0123456789").unwrap().limits;
     assert_eq!(limits.admit(&ask(1), clock.now()).unwrap_err().limit_type, LimitType::Parallel);
     assert_eq!(limits.snapshot("fast", "gpt-4o", clock.now()).key[0].unwrap().remaining, 90);

@@ -3,6 +3,8 @@
 //! After every step: nothing was let through beyond a limit (L1), receipts add up to what was spent (L2), no reservation
 //! outlives its exchange (L3), windows never move back (L6), and one seed always takes one course (L8).
 
+#![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;

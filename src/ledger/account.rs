@@ -130,11 +130,11 @@ impl Account {
     }
 
     /// Whether an amount could be held.
-    pub(super) fn affords(&self, amount: PicoUsd) -> Result<(), Overdrawn> {
+    pub(super) fn affords(&self, amount: PicoUsd) -> Result<(), Box<Overdrawn>> {
         if amount <= PicoUsd::ZERO || amount <= self.left() {
             return Ok(());
         }
-        Err(self.overdrawn(amount))
+        Err(Box::new(self.overdrawn(amount)))
     }
 
     pub(super) fn begin(&mut self, amount: PicoUsd) {
