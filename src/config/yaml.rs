@@ -17,13 +17,13 @@ const NODES_MAX: usize = 200_000;
 
 /// Where something stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     /// The file as it was named.
-    pub file: Arc<str>,
+    pub(super) file: Arc<str>,
     /// From 1.
-    pub line: usize,
+    pub(super) line: usize,
     /// From 1.
-    pub column: usize,
+    pub(super) column: usize,
 }
 
 impl Place {
@@ -34,18 +34,18 @@ impl Place {
 
 /// A value and where it stands. Has no `Debug`: it may hold credentials.
 #[derive(Clone)]
-pub struct Node {
+pub(super) struct Node {
     /// What stands there.
-    pub value: Value,
+    pub(super) value: Value,
     /// Where.
-    pub place: Place,
+    pub(super) place: Place,
     /// The environment variable that supplied the value (or should have), if any.
-    pub variable: Option<Arc<str>>,
+    pub(super) variable: Option<Arc<str>>,
 }
 
 /// What a node holds.
 #[derive(Clone)]
-pub enum Value {
+pub(super) enum Value {
     /// A text, as written.
     Scalar {
         /// The characters.
@@ -61,23 +61,23 @@ pub enum Value {
 
 /// One key of a map.
 #[derive(Clone)]
-pub struct Entry {
+pub(super) struct Entry {
     /// The key.
-    pub key: String,
+    pub(super) key: String,
     /// Where the key stands.
-    pub place: Place,
+    pub(super) place: Place,
     /// Its value.
-    pub value: Node,
+    pub(super) value: Node,
 }
 
 impl Node {
     /// An empty value at a place.
-    pub fn null(place: Place) -> Self {
+    pub(super) fn null(place: Place) -> Self {
         Self { value: Value::Scalar { text: String::new(), plain: true }, place, variable: None }
     }
 
     /// The entries of a map; none of anything else.
-    pub fn entries(&self) -> &[Entry] {
+    pub(super) fn entries(&self) -> &[Entry] {
         match &self.value {
             Value::Map(entries) => entries,
             _ => &[],
@@ -85,7 +85,7 @@ impl Node {
     }
 
     /// The items of a list; none of anything else.
-    pub fn items(&self) -> &[Self] {
+    pub(super) fn items(&self) -> &[Self] {
         match &self.value {
             Value::List(items) => items,
             _ => &[],
@@ -93,12 +93,12 @@ impl Node {
     }
 
     /// The entry of a map under `key`.
-    pub fn entry(&self, key: &str) -> Option<&Entry> {
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries().iter().find(|entry| entry.key == key)
     }
 
     /// The value of a map under `key`; None also when it is null.
-    pub fn at(&self, key: &str) -> Option<&Self> {
+    pub(super) fn at(&self, key: &str) -> Option<&Self> {
         self.entry(key).map(|entry| &entry.value).filter(|node| !node.is_null())
     }
 
@@ -115,7 +115,7 @@ impl Node {
 ///
 /// # Errors
 /// Not YAML, more than one document, a repeated key, or beyond a limit; the finding says where.
-pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Finding> {
+pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, Finding> {
     let mut tree = Tree { file, stack: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None };
     for event in Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text)) {
         let (event, span) = event.map_err(|error| syntax(file, text, &error))?;
