@@ -274,7 +274,7 @@ fn what_is_doubtful_is_a_warning_and_still_loads() {
 #[test]
 fn defaults_and_bodies_are_carried_as_json() {
     let settings = settings(
-        "model_list: [{model_name: a, litellm_params: {model: openai/x, temperature: 0.20, flavor: {a: [1, 'b']},\n\
+        "model_list: [{model_name: a, litellm_params: {model: openai/x, temperature: 0.20, flavor: {a: [1, 'b']},\
          extra_body: {store: no, 'a\"b': ~}, extra_headers: {X-Team: os.environ/TEAM}, aws_region_name: eu}}]",
     );
     let deployment = &settings.deployments[0];

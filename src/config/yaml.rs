@@ -127,14 +127,23 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, Finding> {
 
 fn syntax(file: &Arc<str>, text: &str, error: &ScanError) -> Finding {
     let place = Place::new(file, *error.marker());
-    let line = text.lines().nth(place.line - 1).unwrap_or_default();
-    let indented_by_tab = line.trim_start_matches(' ').starts_with('\t');
-    let advice = if indented_by_tab || error.info().contains("tab") {
-        "this line is indented with a tab; use spaces"
-    } else {
-        "check the quotes, brackets and indentation here and on the line before"
-    };
+    if let Some(place) = tab_near(&place, text) {
+        let reason = format!("not YAML: a tab indents this line at column {}; use spaces", place.column);
+        return Finding::error(&place, "", reason);
+    }
+    let advice = "check the quotes, brackets and indentation here and on the line before";
     Finding::error(&place, "", format!("not YAML at column {}: {}; {advice}", place.column, error.info()))
+}
+
+/// The tab that an error is about. A scanner that took it for the end of a text points at the start of that text.
+fn tab_near(place: &Place, text: &str) -> Option<Place> {
+    let near = text.lines().enumerate().skip(place.line - 1).take(3);
+    near.filter_map(|(index, line)| {
+        let spaces = line.len() - line.trim_start_matches(' ').len();
+        let place = Place { file: Arc::clone(&place.file), line: index + 1, column: spaces + 1 };
+        line[spaces..].starts_with('\t').then_some(place)
+    })
+    .next()
 }
 
 struct Tree<'a> {
@@ -166,8 +175,12 @@ impl Tree<'_> {
                 self.add(Node { value, place, variable: None }, anchor)
             }
             Event::Alias(anchor) => self.alias(anchor, place),
-            Event::SequenceStart(anchor, _) => self.open(Held::List(Vec::new()), anchor, place),
-            Event::MappingStart(anchor, _) => {
+            Event::SequenceStart(anchor, tag) => {
+                tag.map_or(Ok(()), |tag| known(&tag, &["seq"], &place))?;
+                self.open(Held::List(Vec::new()), anchor, place)
+            }
+            Event::MappingStart(anchor, tag) => {
+                tag.map_or(Ok(()), |tag| known(&tag, &["map"], &place))?;
                 let held = Held::Map { entries: Vec::new(), lines: HashMap::new(), key: None };
                 self.open(held, anchor, place)
             }
@@ -284,10 +297,16 @@ fn merged(entries: Vec<Entry>) -> Result<Vec<Entry>, Finding> {
 fn plain(style: ScalarStyle, tag: Option<&Tag>, place: &Place) -> Result<bool, Finding> {
     match tag {
         None => Ok(style == ScalarStyle::Plain),
-        Some(tag) if tag.is_yaml_core_schema() => Ok(tag.suffix != "str"),
-        Some(tag) if tag.handle.is_empty() && tag.suffix == "!" => Ok(false),
-        Some(_) => Err(Finding::error(place, "", "tags such as `!name` are not supported; write the plain value")),
+        Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Ok(false),
+        Some(tag) => known(tag, &["bool", "int", "float", "null"], place).map(|()| true),
     }
+}
+
+fn known(tag: &Tag, names: &[&str], place: &Place) -> Result<(), Finding> {
+    if tag.is_yaml_core_schema() && names.contains(&tag.suffix.as_str()) {
+        return Ok(());
+    }
+    Err(Finding::error(place, "", "a tag (`!name`) that is not supported; write the plain value"))
 }
 
 #[cfg(test)]
@@ -343,6 +362,12 @@ mod tests {
     }
 
     #[test]
+    fn brackets_may_close_at_the_margin_and_lists_need_no_indentation() {
+        let root = read("a: {\n  b: 1\n}\nc: [\n  x,\n]\nd:\n- y\n").unwrap();
+        assert_eq!(root.to_json(), r#"{"a":{"b":1},"c":["x"],"d":["y"]}"#);
+    }
+
+    #[test]
     fn an_alias_bomb_is_refused() {
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
@@ -355,9 +380,11 @@ mod tests {
 
     #[test]
     fn depth_documents_tags_and_odd_keys_are_limited() {
-        assert!(refusal(&"[".repeat(500)).reason.contains("deeper"));
+        assert!(refusal(&("[".repeat(100) + &"]".repeat(100))).reason.contains("deeper"));
+        assert_eq!(refusal(&"[".repeat(5000)).line, 1);
         assert!(refusal("a: 1\n---\nb: 2\n").reason.contains("second document"));
         assert!(refusal("a: !!python/object:os.system x\n").line == 1);
+        assert!(refusal("a: !!python/object/apply:os.system [x]\n").line == 1);
         assert!(refusal("? [a]\n: b\n").reason.contains("key"));
     }
 
