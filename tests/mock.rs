@@ -1,5 +1,7 @@
 //! The mock provider answers like OpenAI, and misbehaves exactly as it is told to.
 
+#![expect(clippy::unwrap_used, reason = "what surrounds the tests fails as they do")]
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
