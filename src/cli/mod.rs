@@ -1,3 +1,4 @@
 //! (being written)
 
+pub mod check;
 pub mod credentials;

@@ -1,5 +1,29 @@
 //! LiteLLM's YAML, checked, with the place of every key.
+//!
+//! [`load`] reads a file and what it includes, replaces `os.environ/NAME`, holds every key against one table, and builds
+//! the [`Settings`]. The [`Report`] it returns beside them says of every key whether it is supported, ignored or refused,
+//! and of every mistake where it stands. The table also prints `conf/full.yaml` and the reference.
 
+mod audit;
+mod build;
+mod environment;
+mod files;
+mod finding;
+mod keys;
+mod kind;
+mod load;
+mod print;
+mod providers;
+mod scalar;
 mod settings;
+mod table;
+mod value;
+mod yaml;
 
+pub use finding::{Finding, Report, Status};
+pub use kind::Kind;
+pub use load::{Purpose, Surroundings, load, load_text};
+pub use print::{full_yaml, reference_markdown};
+pub use providers::Providers;
 pub use settings::*;
+pub use table::{Key, Shown, find, table};

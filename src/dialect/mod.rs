@@ -1,1 +1,3 @@
-//! (being written)
+//! What clients speak. A dialect reads requests, edits replies and writes errors; it decides nothing.
+
+pub mod openai;

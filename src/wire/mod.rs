@@ -1,1 +1,3 @@
-//! (being written)
+//! Incremental decoders without I/O: bytes in, events out, whatever the chunk boundaries.
+
+pub mod sse;

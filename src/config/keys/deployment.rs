@@ -1,0 +1,247 @@
+//! The keys of one entry of `model_list`.
+
+use crate::config::kind::Kind;
+use crate::config::table::Key;
+
+const LIMIT: Kind = Kind::Count { min: 0, max: 1_000_000_000_000 };
+const TOKENS: Kind = Kind::Count { min: 1, max: 1_000_000_000 };
+const TRIES: Kind = Kind::Count { min: 0, max: 100 };
+const TIMEOUT: Kind = Kind::Seconds { zero: false, max: 604_800 };
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "model_list[].model_name",
+        Kind::Model,
+        "required",
+        "What clients ask for; `openai/*` and `*` stand for many.",
+        "example-chat",
+    ),
+    Key::new("model_list[].litellm_params", Kind::Section, "required", "Where requests go, and how.", "{}"),
+    Key::new("model_list[].model_info", Kind::Section, "empty", "What is known about the model.", "{}"),
+];
+
+pub(super) const PARAMS: &[Key] = &[
+    Key::new(
+        "model_list[].litellm_params.model",
+        Kind::Model,
+        "required",
+        "The provider and its name for the model, with `*` where model_name has one.",
+        "openai/gpt-4o-mini",
+    ),
+    Key::new(
+        "model_list[].litellm_params.custom_llm_provider",
+        Kind::Text,
+        "the part of model before the first /",
+        "The provider, where model does not begin with it.",
+        "openai",
+    ),
+    Key::new(
+        "model_list[].litellm_params.api_key",
+        Kind::Secret,
+        "the provider's usual environment variable",
+        "The credential for the provider.",
+        "os.environ/OPENAI_API_KEY",
+    ),
+    Key::new(
+        "model_list[].litellm_params.api_base",
+        Kind::Url,
+        "the provider's address",
+        "The address that paths such as /chat/completions are added to.",
+        "https://api.openai.com/v1",
+    ),
+    Key::new(
+        "model_list[].litellm_params.base_url",
+        Kind::Url,
+        "none",
+        "Another name for api_base.",
+        "https://api.openai.com/v1",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.api_version",
+        Kind::Text,
+        "the provider's current one",
+        "The version of the API, for Azure.",
+        "\"2024-10-21\"",
+    ),
+    Key::new(
+        "model_list[].litellm_params.azure_ad_token",
+        Kind::Secret,
+        "none",
+        "A bearer token for Azure, instead of api_key.",
+        "os.environ/AZURE_AD_TOKEN",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.organization",
+        Kind::Text,
+        "none",
+        "Sent as OpenAI-Organization.",
+        "org-example",
+    ),
+    Key::new(
+        "model_list[].litellm_params.timeout",
+        TIMEOUT,
+        "router_settings.timeout",
+        "How long an answer may take; for a stream, its first byte and its gaps.",
+        "120",
+    ),
+    Key::new(
+        "model_list[].litellm_params.stream_timeout",
+        TIMEOUT,
+        "timeout",
+        "How long the first byte and each gap of a stream may take.",
+        "30",
+    ),
+    Key::new(
+        "model_list[].litellm_params.num_retries",
+        TRIES,
+        "router_settings.num_retries",
+        "How often a failed request is tried again.",
+        "2",
+    ),
+    Key::new("model_list[].litellm_params.max_retries", TRIES, "none", "Another name for num_retries.", "2")
+        .in_comment(),
+    Key::new("model_list[].litellm_params.rpm", LIMIT, "no limit", "Requests a minute.", "600"),
+    Key::new("model_list[].litellm_params.tpm", LIMIT, "no limit", "Tokens a minute.", "400000"),
+    Key::new(
+        "model_list[].litellm_params.max_parallel_requests",
+        LIMIT,
+        "no limit",
+        "Requests at the same time.",
+        "50",
+    ),
+    Key::new(
+        "model_list[].litellm_params.weight",
+        Kind::Weight,
+        "rpm, tpm or equal shares",
+        "The deployment's share of its group's load, relative to the others.",
+        "1",
+    ),
+    Key::new(
+        "model_list[].litellm_params.order",
+        Kind::Integer,
+        "none",
+        "Deployments with a lower order are chosen before others.",
+        "1",
+    ),
+    Key::new(
+        "model_list[].litellm_params.extra_headers",
+        Kind::Headers,
+        "none",
+        "Headers added to every request; values may be os.environ/NAME.",
+        "{x-example-team: research}",
+    ),
+    Key::new(
+        "model_list[].litellm_params.extra_body",
+        Kind::Object,
+        "none",
+        "Members set in every request body.",
+        "{store: false}",
+    ),
+    Key::new(
+        "model_list[].litellm_params.drop_params",
+        Kind::Bool,
+        "litellm_settings.drop_params",
+        "Leave out parameters the provider does not know, instead of refusing the request.",
+        "true",
+    ),
+    Key::new(
+        "model_list[].litellm_params.additional_drop_params",
+        Kind::Names,
+        "none",
+        "Top-level parameters that are always left out.",
+        "[user]",
+    ),
+    Key::new(
+        "model_list[].litellm_params.allowed_openai_params",
+        Kind::Names,
+        "none",
+        "Parameters that are passed on although the provider is not known to take them.",
+        "[reasoning_effort]",
+    ),
+    Key::new(
+        "model_list[].litellm_params.mock_response",
+        Kind::Any,
+        "none",
+        "Answer with this text, without any provider.",
+        "Hello from the gateway.",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.ssl_verify",
+        Kind::Bool,
+        "litellm_settings.ssl_verify",
+        "Check the provider's certificate.",
+        "true",
+    ),
+    Key::new(
+        "model_list[].litellm_params.http_version",
+        Kind::Choice(&["1.1", "2"]),
+        "negotiated under TLS, 1.1 in clear",
+        "The HTTP version spoken to the provider.",
+        "\"2\"",
+    ),
+    Key::new(
+        "model_list[].litellm_params.<price>",
+        Kind::Dollars,
+        "the price table",
+        "Dollars per unit, instead of the price table's.",
+        "input_cost_per_token: 0.00000015",
+    ),
+    Key::new(
+        "model_list[].litellm_params.<request parameter>",
+        Kind::Any,
+        "none",
+        "A default for the request; what the request says wins.",
+        "temperature: 0.2",
+    ),
+];
+
+pub(super) const INFO: &[Key] = &[
+    Key::new(
+        "model_list[].model_info.id",
+        Kind::Text,
+        "made from name and parameters",
+        "The deployment's name in headers, logs and metrics.",
+        "example-chat-1",
+    ),
+    Key::new(
+        "model_list[].model_info.mode",
+        Kind::Text,
+        "chat",
+        "What the model does: chat, embedding, responses and so on.",
+        "chat",
+    ),
+    Key::new(
+        "model_list[].model_info.base_model",
+        Kind::Text,
+        "model",
+        "The name to look the price up by, where model does not tell.",
+        "openai/gpt-4o-mini",
+    ),
+    Key::new("model_list[].model_info.max_input_tokens", TOKENS, "the price table", "The longest prompt.", "128000"),
+    Key::new(
+        "model_list[].model_info.max_output_tokens",
+        TOKENS,
+        "the price table",
+        "The longest answer, which is what a request without max_tokens reserves.",
+        "16384",
+    ),
+    Key::new("model_list[].model_info.max_tokens", TOKENS, "none", "Another name for max_output_tokens.", "16384")
+        .in_comment(),
+    Key::new(
+        "model_list[].model_info.access_groups",
+        Kind::Names,
+        "none",
+        "Names under which keys may be given this model together with others.",
+        "[standard]",
+    ),
+    Key::new(
+        "model_list[].model_info.<price>",
+        Kind::Dollars,
+        "the price table",
+        "Dollars per unit, as in litellm_params, which wins.",
+        "output_cost_per_token: 0.0000006",
+    ),
+];

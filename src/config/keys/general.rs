@@ -1,0 +1,129 @@
+//! The keys of `general_settings`.
+
+use crate::config::kind::Kind;
+use crate::config::table::Key;
+
+const MEGABYTES: Kind = Kind::Count { min: 1, max: 1_048_576 };
+const CONNECTIONS: Kind = Kind::Count { min: 1, max: 10_000_000 };
+const DEADLINE: Kind = Kind::Seconds { zero: false, max: 604_800 };
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "general_settings.master_key",
+        Kind::Secret,
+        "the environment variable LITELLM_MASTER_KEY",
+        "The key with full access and no limits.",
+        "os.environ/LITELLM_MASTER_KEY",
+    ),
+    Key::new(
+        "general_settings.litellm_key_header_name",
+        Kind::HeaderName,
+        "Authorization only",
+        "One more header in which callers may send their key.",
+        "x-example-key",
+    ),
+    Key::new(
+        "general_settings.use_x_forwarded_for",
+        Kind::Bool,
+        "false",
+        "Take the caller's address for allowed_ips from x-forwarded-for. Only behind a proxy that sets it.",
+        "false",
+    ),
+    Key::new(
+        "general_settings.unknown_price",
+        Kind::Choice(&["zero", "refuse"]),
+        "zero",
+        "A model without a price costs nothing and is flagged, or is refused.",
+        "zero",
+    ),
+    Key::new("general_settings.max_request_size_mb", MEGABYTES, "32", "The largest request body, in MiB.", "32"),
+    Key::new(
+        "general_settings.max_reply_size_mb",
+        MEGABYTES,
+        "64",
+        "The largest JSON answer that is held to be rewritten, in MiB.",
+        "64",
+    ),
+    Key::new(
+        "general_settings.max_response_size_mb",
+        MEGABYTES,
+        "none",
+        "LiteLLM's name for max_reply_size_mb, which wins.",
+        "64",
+    )
+    .in_comment(),
+    Key::new(
+        "general_settings.max_held_size_mb",
+        MEGABYTES,
+        "1024",
+        "All request bodies held at once, in MiB; beyond it callers are told to come back.",
+        "1024",
+    ),
+    Key::new(
+        "general_settings.max_connections",
+        CONNECTIONS,
+        "20000",
+        "Client connections at once; beyond it they are closed.",
+        "20000",
+    ),
+    Key::new(
+        "general_settings.max_connections_per_ip",
+        CONNECTIONS,
+        "no limit",
+        "Client connections at once from one address.",
+        "1000",
+    ),
+    Key::new(
+        "general_settings.max_requests_per_connection",
+        Kind::Count { min: 1, max: 1_000_000_000 },
+        "10000",
+        "Requests on one kept-alive connection before it is closed.",
+        "10000",
+    ),
+    Key::new("general_settings.header_timeout", DEADLINE, "10", "How long a request's head may take to arrive.", "10"),
+    Key::new("general_settings.keepalive_timeout", DEADLINE, "75", "How long an idle client connection is kept.", "75"),
+    Key::new("general_settings.body_timeout", DEADLINE, "60", "How long a request's body may take to arrive.", "60"),
+    Key::new(
+        "general_settings.connect_timeout",
+        DEADLINE,
+        "10",
+        "How long connecting to a provider may take, TLS included.",
+        "10",
+    ),
+    Key::new(
+        "general_settings.write_timeout",
+        DEADLINE,
+        "60",
+        "How long one write to a client that does not read may take.",
+        "60",
+    ),
+    Key::new("general_settings.drain_timeout", DEADLINE, "30", "How long open requests may go on after SIGTERM.", "30"),
+    Key::new(
+        "general_settings.upstream_pool_size",
+        Kind::Count { min: 1, max: 100_000 },
+        "512",
+        "Idle connections kept to the providers.",
+        "512",
+    ),
+    Key::new(
+        "general_settings.upstream_pool_idle_timeout",
+        DEADLINE,
+        "55",
+        "How long an idle connection to a provider is kept.",
+        "55",
+    ),
+    Key::new(
+        "general_settings.upstream_h2_streams",
+        Kind::Count { min: 1, max: 10_000 },
+        "100",
+        "Requests at once on one HTTP/2 connection to a provider.",
+        "100",
+    ),
+    Key::new(
+        "general_settings.dns_refresh_interval",
+        DEADLINE,
+        "30",
+        "How often the providers' names are resolved again.",
+        "30",
+    ),
+];

@@ -1,0 +1,215 @@
+//! The types a key may have: what is accepted, and how that is said.
+
+use std::time::Duration;
+
+use super::value;
+use super::yaml::{Node, Value};
+use crate::vocabulary::PicoUsd;
+
+/// The largest budget or price that is not a typing error.
+const DOLLARS_MAX: PicoUsd = PicoUsd::dollars(1_000_000_000_000);
+/// The largest weight.
+const WEIGHT_MILLI_MAX: u64 = 1_000_000_000;
+
+/// The type of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A map with keys of its own in the table.
+    Section,
+    /// A list of such maps.
+    Sections,
+    /// One line of text.
+    Text,
+    /// A credential: text, `os.environ/NAME` or `file:PATH`. Never shown.
+    Secret,
+    /// True or false.
+    Bool,
+    /// A whole number in a range.
+    Count {
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// A whole number of either sign, to a million.
+    Integer,
+    /// A number from zero, to three places.
+    Weight,
+    /// A length of time above zero, up to so many seconds.
+    Seconds {
+        /// Whether zero is a value too.
+        zero: bool,
+        /// The most.
+        max: u64,
+    },
+    /// Dollars of at least zero.
+    Dollars,
+    /// When a budget starts anew.
+    Window,
+    /// RFC 3339.
+    Instant,
+    /// One of a few words.
+    Choice(&'static [&'static str]),
+    /// A list of texts.
+    Names,
+    /// Logging integrations: a name or a list of names.
+    Callbacks,
+    /// A routing strategy.
+    Strategy,
+    /// A model or group name, possibly with `*`.
+    Model,
+    /// `http://` or `https://`.
+    Url,
+    /// The name of a header.
+    HeaderName,
+    /// A map of header names to values.
+    Headers,
+    /// A list of addresses and networks.
+    Networks,
+    /// A map of model names to whole numbers.
+    Counts,
+    /// A map of names to models, or to `{model, hidden}`.
+    Aliases,
+    /// A map of names to models.
+    Renames,
+    /// True, false, or the path of a CA bundle.
+    TlsVerify,
+    /// The path of a file.
+    File,
+    /// The name of a time zone.
+    Timezone,
+    /// 64 hexadecimal digits.
+    Hash,
+    /// A map of anything, carried as JSON.
+    Object,
+    /// Anything, carried as JSON.
+    Any,
+}
+
+impl Kind {
+    /// Whether a value that is not null is acceptable.
+    pub(super) fn accepts(self, node: &Node) -> bool {
+        match self {
+            Self::Section | Self::Object => is_map(node),
+            Self::Sections => is_list(node),
+            Self::Text => node.text().is_some_and(value::is_line),
+            Self::Secret => node.text().is_some_and(value::is_line),
+            Self::Bool => node.bool().is_some(),
+            Self::Count { min, max } => value::count(node).is_some_and(|count| (min..=max).contains(&count)),
+            Self::Integer => value::integer(node).is_some_and(|number| number.abs() <= 1_000_000),
+            Self::Weight => value::milli(node).is_some_and(|milli| milli <= WEIGHT_MILLI_MAX),
+            Self::Seconds { zero, max } => value::duration(node)
+                .is_some_and(|time| (zero || time > Duration::ZERO) && time <= Duration::from_secs(max)),
+            Self::Dollars => value::dollars(node).is_some_and(|amount| amount <= DOLLARS_MAX),
+            Self::Window => value::window(node).is_some(),
+            Self::Instant => value::instant_ms(node).is_some(),
+            Self::Choice(words) => node.text().is_some_and(|text| words.contains(&text)),
+            Self::Names => value::names(node).is_some(),
+            Self::Callbacks => node.text().is_some() || value::names(node).is_some(),
+            Self::Strategy => node.text().is_some(),
+            Self::Model => value::model_name(node).is_some(),
+            Self::Url => value::url(node).is_some(),
+            Self::HeaderName => node.text().and_then(value::header_name).is_some(),
+            Self::Headers => is_map(node) && node.entries().iter().all(|entry| header(&entry.key, &entry.value)),
+            Self::Networks => is_list(node) && node.items().iter().all(|item| value::network(item).is_some()),
+            Self::Counts => is_map(node) && node.entries().iter().all(|entry| value::count(&entry.value).is_some()),
+            Self::Aliases => is_map(node) && node.entries().iter().all(|entry| alias(&entry.value)),
+            Self::Renames => is_map(node) && node.entries().iter().all(|entry| entry.value.text().is_some()),
+            Self::TlsVerify => node.text().is_some_and(|text| !text.is_empty() && value::is_line(text)),
+            Self::File => node.text().is_some_and(|text| !text.is_empty() && value::is_line(text)),
+            Self::Timezone => node.text().is_some_and(|text| jiff::tz::TimeZone::get(text).is_ok()),
+            Self::Hash => node.text().is_some_and(|text| crate::vocabulary::KeyHash::parse(text).is_some()),
+            Self::Any => true,
+        }
+    }
+
+    /// What is accepted, to stand after "expected".
+    pub fn expected(self) -> String {
+        match self {
+            Self::Count { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Seconds { zero: false, max } => format!("seconds like 30 or 0.5, or 5m, above 0 and up to {max} s"),
+            Self::Seconds { zero: true, max } => format!("seconds like 30 or 0.5, or 5m, from 0 to {max} s"),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            _ => String::from(self.expected_text()),
+        }
+    }
+
+    const fn expected_text(self) -> &'static str {
+        match self {
+            Self::Section | Self::Object => "a map of keys and values",
+            Self::Sections => "a list of maps",
+            Self::Text => "one line of text",
+            Self::Secret => "a credential: one line of text, os.environ/NAME or file:PATH",
+            Self::Bool => "true or false",
+            Self::Integer => "a whole number from -1000000 to 1000000",
+            Self::Weight => "a number from 0 to 1000000",
+            Self::Dollars => "dollars like 25.00",
+            Self::Window => "a window like 30s, 5m, 2h, 1d, 1w, 1mo, or hourly, daily, weekly, monthly",
+            Self::Instant => "an instant in RFC 3339 like 2030-01-31T00:00:00Z",
+            Self::Names => "a list of texts like [a, b]",
+            Self::Callbacks => "a name or a list of names",
+            Self::Strategy => "the name of a routing strategy",
+            Self::Model => "a model name: 1 to 256 printable bytes without empty or dot segments",
+            Self::Url => "a URL like https://host/v1",
+            Self::HeaderName => "the name of a header that does not frame the message",
+            Self::Headers => "a map of header names to one-line values",
+            Self::Networks => "a list of addresses and networks like [192.0.2.7, 10.0.0.0/8]",
+            Self::Counts => "a map of model names to whole numbers",
+            Self::Aliases => "a map of names to model names or to {model: NAME, hidden: true}",
+            Self::Renames => "a map of names to model names",
+            Self::TlsVerify => "true, false or the path of a CA bundle",
+            Self::File => "the path of a file",
+            Self::Timezone => "the name of a time zone the system knows, like Europe/Berlin",
+            Self::Hash => "the SHA-256 of the key in 64 hexadecimal digits",
+            Self::Any | Self::Count { .. } | Self::Seconds { .. } | Self::Choice(_) => "any value",
+        }
+    }
+
+    /// Whether values must never be repeated in a message.
+    pub(super) const fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::Hash | Self::Headers | Self::Object | Self::Any)
+    }
+
+    /// A word for the reference.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Section => "map",
+            Self::Sections => "list of maps",
+            Self::Text | Self::Choice(_) | Self::Strategy | Self::Timezone => "text",
+            Self::Secret => "credential",
+            Self::Bool => "bool",
+            Self::Count { .. } | Self::Integer => "whole number",
+            Self::Weight => "number",
+            Self::Seconds { .. } => "seconds",
+            Self::Dollars => "dollars",
+            Self::Window => "window",
+            Self::Instant => "instant",
+            Self::Names | Self::Callbacks | Self::Networks => "list",
+            Self::Model => "model name",
+            Self::Url => "URL",
+            Self::HeaderName => "header name",
+            Self::Headers | Self::Counts | Self::Aliases | Self::Renames | Self::Object => "map",
+            Self::TlsVerify => "bool or path",
+            Self::File => "path",
+            Self::Hash => "SHA-256",
+            Self::Any => "any",
+        }
+    }
+}
+
+fn is_map(node: &Node) -> bool {
+    matches!(node.value, Value::Map(_))
+}
+
+fn is_list(node: &Node) -> bool {
+    matches!(node.value, Value::List(_))
+}
+
+fn header(name: &str, node: &Node) -> bool {
+    value::header_name(name).is_some() && (node.is_null() || node.text().is_some_and(value::is_line))
+}
+
+fn alias(node: &Node) -> bool {
+    let hidden = node.at("hidden").is_none_or(|hidden| hidden.bool().is_some());
+    value::model_name(node).is_some() || hidden && node.at("model").and_then(value::model_name).is_some()
+}

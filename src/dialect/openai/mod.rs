@@ -1,0 +1,20 @@
+//! The OpenAI API: chat completions, completions and embeddings, as JSON and as a stream.
+//!
+//! Client and provider speak the same dialect, so bodies are carried and spliced, never parsed into a tree and printed again.
+
+pub mod error;
+mod models;
+mod produced;
+mod reply;
+mod request;
+mod route;
+mod stream;
+mod usage;
+
+pub use models::{model, models};
+pub use produced::{PRODUCED_SAMPLE_BYTES_MAX, Produced};
+pub use reply::{JsonDone, JsonReply, REPLY_BYTES_MAX, ReplyTooLong};
+pub use request::{OutputCap, Request};
+pub use route::{Endpoint, Route, route};
+pub use stream::{StreamEnd, StreamFault, StreamOptions, StreamReply};
+pub use usage::metered;

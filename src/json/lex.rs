@@ -1,0 +1,224 @@
+//! The lexical grammar of RFC 8259: strings, numbers and literals, each skipped in one pass.
+
+use super::scan::Flaw;
+
+/// What stands at which byte.
+pub(super) type Lexed = Result<usize, (Flaw, usize)>;
+
+/// Skips spaces, tabs and line ends.
+#[inline]
+pub(super) fn space(body: &[u8], mut at: usize) -> usize {
+    while matches!(body.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+        at += 1;
+    }
+    at
+}
+
+/// Skips a string whose opening quote stands before `at`; answers the place after the closing quote.
+#[inline]
+pub(super) fn string(body: &[u8], mut at: usize) -> Lexed {
+    loop {
+        at = text_end::<true>(body, at);
+        at = match body.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => escape(body, at)?,
+            Some(0x80..) => beyond_ascii(body, at)?,
+            Some(_) => return Err((Flaw::Control, at)),
+            None => return Err((Flaw::Ends, at)),
+        };
+    }
+}
+
+/// The first byte from `at` on that is a quote, a backslash or a control byte (or, with `ASCII`, above 0x7f); or the end.
+///
+/// Most text of a request is read here and nowhere else: eight bytes at a time for keys and short words, then blocks of
+/// 64 in a form that compilers turn into vector instructions.
+#[inline]
+pub(super) fn text_end<const ASCII: bool>(body: &[u8], mut at: usize) -> usize {
+    for _ in 0..3 {
+        let Some(word) = word(body, at) else { return short_text_end::<ASCII>(body, at) };
+        let hits = stops::<ASCII>(word);
+        if hits != 0 {
+            return at + first(hits);
+        }
+        at += 8;
+    }
+    long_text_end::<ASCII>(body, at)
+}
+
+fn long_text_end<const ASCII: bool>(body: &[u8], mut at: usize) -> usize {
+    while let Some(block) = body.get(at..).and_then(|rest| rest.first_chunk::<64>()) {
+        if has_stop::<ASCII>(block) {
+            break;
+        }
+        at += 64;
+    }
+    while let Some(word) = word(body, at) {
+        let hits = stops::<ASCII>(word);
+        if hits != 0 {
+            return at + first(hits);
+        }
+        at += 8;
+    }
+    short_text_end::<ASCII>(body, at)
+}
+
+fn short_text_end<const ASCII: bool>(body: &[u8], at: usize) -> usize {
+    let rest = body.get(at..).unwrap_or_default();
+    at + rest.iter().position(|byte| is_stop::<ASCII>(*byte)).unwrap_or(rest.len())
+}
+
+#[inline]
+fn is_stop<const ASCII: bool>(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < 0x20 || ASCII && byte >= 0x80
+}
+
+// Without a branch in the loop, or it is not vectorised.
+#[inline]
+fn has_stop<const ASCII: bool>(block: &[u8; 64]) -> bool {
+    let mut stop = 0_u8;
+    for byte in block {
+        stop |= u8::from(*byte == b'"') | u8::from(*byte == b'\\') | u8::from(*byte < 0x20);
+        if ASCII {
+            stop |= byte >> 7;
+        }
+    }
+    stop != 0
+}
+
+#[inline]
+fn word(body: &[u8], at: usize) -> Option<u64> {
+    body.get(at..).and_then(|rest| rest.first_chunk::<8>()).map(|eight| u64::from_le_bytes(*eight))
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// Sets the high bit of every stop in the word. Bits above the first true one may be false (a borrow), the first is exact.
+#[inline]
+fn stops<const ASCII: bool>(word: u64) -> u64 {
+    let below = word.wrapping_sub(ONES * 0x20) & !word;
+    let quote = word ^ (ONES * b'"' as u64);
+    let backslash = word ^ (ONES * b'\\' as u64);
+    let equal = quote.wrapping_sub(ONES) & !quote | backslash.wrapping_sub(ONES) & !backslash;
+    let high = if ASCII { word } else { 0 };
+    (below | equal | high) & HIGHS
+}
+
+#[inline]
+fn first(hits: u64) -> usize {
+    (hits.trailing_zeros() / 8) as usize
+}
+
+/// Checks the text from a byte above 0x7f to the next quote, escape or control byte.
+fn beyond_ascii(body: &[u8], at: usize) -> Lexed {
+    let end = text_end::<false>(body, at);
+    match std::str::from_utf8(body.get(at..end).unwrap_or_default()) {
+        Ok(_) => Ok(end),
+        Err(bad) => Err((Flaw::NotUtf8, at + bad.valid_up_to())),
+    }
+}
+
+/// Skips one escape; a surrogate must be a whole pair.
+fn escape(body: &[u8], at: usize) -> Lexed {
+    match body.get(at + 1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+        Some(b'u') => unicode_escape(body, at),
+        Some(_) => Err((Flaw::Escape, at)),
+        None => Err((Flaw::Ends, at + 1)),
+    }
+}
+
+fn unicode_escape(body: &[u8], at: usize) -> Lexed {
+    match hex4(body, at + 2).ok_or((Flaw::Escape, at))? {
+        0xD800..=0xDBFF => {
+            let low = (body.get(at + 6..at + 8) == Some(b"\\u".as_slice())).then(|| hex4(body, at + 8)).flatten();
+            match low {
+                Some(0xDC00..=0xDFFF) => Ok(at + 12),
+                _ => Err((Flaw::LoneSurrogate, at)),
+            }
+        }
+        0xDC00..=0xDFFF => Err((Flaw::LoneSurrogate, at)),
+        _ => Ok(at + 6),
+    }
+}
+
+/// Reads four hexadecimal digits.
+pub(super) fn hex4(body: &[u8], at: usize) -> Option<u16> {
+    let digits = body.get(at..at + 4)?;
+    digits.iter().try_fold(0_u16, |value, digit| {
+        let nibble = char::from(*digit).to_digit(16)?;
+        Some(value << 4 | u16::try_from(nibble).ok()?)
+    })
+}
+
+/// Skips a number: no leading zeros, no lone point, no plus sign.
+pub(super) fn number(body: &[u8], start: usize) -> Lexed {
+    let at = start + usize::from(body.get(start) == Some(&b'-'));
+    let mut at = match body.get(at) {
+        Some(b'0') => at + 1,
+        Some(b'1'..=b'9') => digits(body, at),
+        _ => return Err((Flaw::Number, start)),
+    };
+    if body.get(at) == Some(&b'.') {
+        at = some_digits(body, at + 1).ok_or((Flaw::Number, start))?;
+    }
+    if let Some(b'e' | b'E') = body.get(at) {
+        let sign = usize::from(matches!(body.get(at + 1), Some(b'+' | b'-')));
+        at = some_digits(body, at + 1 + sign).ok_or((Flaw::Number, start))?;
+    }
+    match body.get(at) {
+        Some(b'0'..=b'9' | b'.' | b'+' | b'-' | b'a'..=b'z' | b'A'..=b'Z') => Err((Flaw::Number, start)),
+        _ => Ok(at),
+    }
+}
+
+fn digits(body: &[u8], mut at: usize) -> usize {
+    while matches!(body.get(at), Some(b'0'..=b'9')) {
+        at += 1;
+    }
+    at
+}
+
+fn some_digits(body: &[u8], at: usize) -> Option<usize> {
+    let end = digits(body, at);
+    (end > at).then_some(end)
+}
+
+/// Skips `true`, `false` or `null`.
+pub(super) fn literal(body: &[u8], at: usize) -> Lexed {
+    let rest = body.get(at..).unwrap_or_default();
+    [b"true".as_slice(), b"false", b"null"]
+        .into_iter()
+        .find(|word| rest.starts_with(word))
+        .map(|word| at + word.len())
+        .ok_or((Flaw::Expected("a value"), at))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_wide_search_finds_what_the_narrow_one_finds(
+            prefix in 0_usize..200, stop in any::<u8>(), rest in proptest::collection::vec(any::<u8>(), 0..100)
+        ) {
+            let mut body = vec![b'a'; prefix];
+            body.push(stop);
+            body.extend(rest);
+            for at in 0..body.len() {
+                prop_assert_eq!(text_end::<true>(&body, at), short_text_end::<true>(&body, at));
+                prop_assert_eq!(text_end::<false>(&body, at), short_text_end::<false>(&body, at));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_searched_alike(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert_eq!(text_end::<true>(&body, 0), short_text_end::<true>(&body, 0));
+            prop_assert_eq!(text_end::<false>(&body, 0), short_text_end::<false>(&body, 0));
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Why nothing could be reserved, in LiteLLM's words.
+
+use jiff::Timestamp;
+
+use super::account::{AccountId, Scope};
+use crate::vocabulary::{Fault, Kind, PicoUsd};
+
+/// Why a reservation was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// An account has too little left.
+    Overdrawn(Box<Overdrawn>),
+    /// No such account: its budget cannot be known, so nothing may be spent.
+    Unknown(AccountId),
+}
+
+/// An account that has less left than was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overdrawn {
+    /// Whose account.
+    pub scope: Scope,
+    /// What was asked for.
+    pub asked: PicoUsd,
+    /// Spent in this window.
+    pub spent: PicoUsd,
+    /// Held by open exchanges.
+    pub reserved: PicoUsd,
+    /// What may be spent in a window.
+    pub limit: PicoUsd,
+    /// When the window ends, Unix milliseconds; None: never.
+    pub resets_at_ms: Option<i64>,
+}
+
+impl From<Box<Overdrawn>> for Refusal {
+    fn from(overdrawn: Box<Overdrawn>) -> Self {
+        Self::Overdrawn(overdrawn)
+    }
+}
+
+impl Overdrawn {
+    /// The answer for the caller: which scope, spent, limit, held, and when it resets.
+    pub fn fault(&self) -> Fault {
+        let Self { scope, asked, spent, reserved, limit, .. } = self;
+        let resets = match self.resets_at_ms.map(Timestamp::from_millisecond) {
+            Some(Ok(at)) => format!("resets at {}", at.strftime("%Y-%m-%dT%H:%M:%SZ")),
+            _ => "does not reset".to_owned(),
+        };
+        let text = format!(
+            "Budget has been exceeded! {scope} Current cost: {spent}, Max budget: {limit} (reserved {reserved}; {resets})"
+        );
+        Fault::client(Kind::BudgetExceeded, text).cause(format_args!("asked for {asked}"))
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Overdrawn(overdrawn) => overdrawn.fault(),
+            Refusal::Unknown(account) => {
+                Self::ours(Kind::Internal, "the budget of this key is not known").cause(format_args!("{account:?}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! How much may pass per minute: a token bucket in one atomic word, without a lock.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::vocabulary::Now;
+
+/// A bucket of `limit` tokens that refills evenly over a minute and starts full.
+///
+/// The level may go below zero: what was used beyond the estimate is a debt, and nothing passes until it is paid back.
+/// Over any stretch of time no more is used than `limit` and what flowed in meanwhile.
+///
+/// The one word is the *head*: everything ever taken, on the scale of everything ever supplied. Both count in fractions
+/// of a token so fine that a minute is about 2^40 of them, and supply is computed from absolute time, so that nothing is
+/// lost to rounding however small the takes are.
+#[derive(Debug)]
+pub struct Bucket {
+    limit: u64,
+    /// Fractions in one token.
+    fractions: u64,
+    head: AtomicU64,
+}
+
+/// What was asked for is not there yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// When asking again can succeed, if nobody else asks in between.
+    pub after: Duration,
+}
+
+const MINUTE_NS: u128 = 60_000_000_000;
+const MINUTE_FRACTIONS_MAX: u64 = 1 << 40;
+/// A debt stops growing at what a day pays back: one absurd answer shall not lock a key for ever.
+const DEBT_MINUTES_MAX: u64 = 24 * 60;
+/// What a limit of zero answers: there is no time at which it would fit.
+const NEVER: Wait = Wait { after: Duration::from_secs(DEBT_MINUTES_MAX * 60) };
+
+impl Bucket {
+    /// A full bucket. Zero lets nothing through; more than 2^40 a minute is taken as 2^40.
+    pub const fn per_minute(limit: u64) -> Self {
+        let limit = if limit > MINUTE_FRACTIONS_MAX { MINUTE_FRACTIONS_MAX } else { limit };
+        let fractions = MINUTE_FRACTIONS_MAX / if limit == 0 { 1 } else { limit };
+        Self { limit, fractions, head: AtomicU64::new(0) }
+    }
+
+    /// A bucket with another limit that stands where this one stands: half used stays half used, and a debt of three
+    /// minutes stays one of three minutes.
+    #[must_use]
+    pub fn resized(&self, limit: u64, now: Now) -> Self {
+        let mut resized = Self::per_minute(limit);
+        let used = u128::from(self.used(now)) * u128::from(resized.capacity());
+        let used = used.checked_div(u128::from(self.capacity())).unwrap_or(0);
+        resized.head = AtomicU64::new(resized.supply(now).saturating_add(clamp(used)));
+        resized
+    }
+
+    /// Takes `n` tokens. A request larger than the bucket passes when the bucket is full, and leaves a debt.
+    ///
+    /// # Errors
+    /// They are not there; nothing was taken.
+    pub fn try_take(&self, n: u64, now: Now) -> Result<(), Wait> {
+        if self.limit == 0 {
+            return Err(NEVER);
+        }
+        let supply = self.supply(now);
+        let needed = self.scaled(n.min(self.limit));
+        let mut head = self.head.load(Ordering::Acquire);
+        loop {
+            let base = head.max(supply);
+            let fits_at = base.saturating_add(needed).saturating_sub(self.capacity());
+            if fits_at > supply {
+                return Err(Wait { after: self.until(fits_at, now) });
+            }
+            let next = base.saturating_add(self.scaled(n)).min(self.deepest(supply));
+            match self.head.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok(()),
+                Err(seen) => head = seen,
+            }
+        }
+    }
+
+    /// Takes `n` tokens whether they are there or not.
+    pub fn charge(&self, n: u64, now: Now) {
+        let supply = self.supply(now);
+        self.update(|head| head.max(supply).saturating_add(self.scaled(n)).min(self.deepest(supply)).max(head));
+    }
+
+    /// Gives `n` taken tokens back. What no longer fits flows over.
+    pub fn refund(&self, n: u64) {
+        self.update(|head| head.saturating_sub(self.scaled(n)));
+    }
+
+    /// Replaces a take of `estimate` by what was really used.
+    pub fn true_up(&self, estimate: u64, actual: u64, now: Now) {
+        match actual.checked_sub(estimate) {
+            Some(more) => self.charge(more, now),
+            None => self.refund(estimate - actual),
+        }
+    }
+
+    /// Whole tokens that are there; below zero, the debt.
+    pub fn left(&self, now: Now) -> i64 {
+        let level = i128::from(self.capacity()) - i128::from(self.used(now));
+        i64::try_from(level.div_euclid(i128::from(self.fractions))).unwrap_or(i64::MIN)
+    }
+
+    /// Tokens per minute, and the most there can be.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// How long until the bucket is full if nothing is taken; zero if it is.
+    pub fn full_at(&self, now: Now) -> Duration {
+        if self.limit == 0 {
+            return NEVER.after;
+        }
+        self.until(self.head.load(Ordering::Acquire), now)
+    }
+
+    fn update(&self, change: impl Fn(u64) -> u64) {
+        let mut head = self.head.load(Ordering::Acquire);
+        while let Err(seen) = self.head.compare_exchange_weak(head, change(head), Ordering::AcqRel, Ordering::Acquire) {
+            head = seen;
+        }
+    }
+
+    fn used(&self, now: Now) -> u64 {
+        self.head.load(Ordering::Acquire).saturating_sub(self.supply(now))
+    }
+
+    fn capacity(&self) -> u64 {
+        self.scaled(self.limit)
+    }
+
+    fn scaled(&self, tokens: u64) -> u64 {
+        tokens.saturating_mul(self.fractions)
+    }
+
+    fn deepest(&self, supply: u64) -> u64 {
+        supply.saturating_add(self.capacity().saturating_mul(DEBT_MINUTES_MAX))
+    }
+
+    /// Everything that flowed in since the clock was made. At 2^40 a minute, 2^64 is reached after thirty years.
+    fn supply(&self, now: Now) -> u64 {
+        clamp(u128::from(now.mono_ns) * u128::from(self.capacity()) / MINUTE_NS)
+    }
+
+    /// How long until supply has reached `mark`.
+    fn until(&self, mark: u64, now: Now) -> Duration {
+        let at_ns = (u128::from(mark) * MINUTE_NS).div_ceil(u128::from(self.capacity()));
+        Duration::from_nanos(clamp(at_ns.saturating_sub(u128::from(now.mono_ns))))
+    }
+}
+
+fn clamp(value: u128) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(mono_ns: u64) -> Now {
+        Now { mono_ns, wall_ms: 0 }
+    }
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_limit_of_one_lets_the_second_through_after_a_minute() {
+        let bucket = Bucket::per_minute(1);
+        let start = at(59 * SECOND + 7);
+        assert_eq!(bucket.try_take(1, start), Ok(()));
+        assert_eq!(bucket.try_take(1, start), Err(Wait { after: Duration::from_secs(60) }));
+        let almost = at(start.mono_ns + 60 * SECOND - 1);
+        assert_eq!(bucket.try_take(1, almost), Err(Wait { after: Duration::from_nanos(1) }));
+        assert_eq!(bucket.try_take(1, at(start.mono_ns + 60 * SECOND)), Ok(()));
+    }
+
+    #[test]
+    fn every_limit_admits_exactly_itself_at_once() {
+        for limit in [1, 2, 3, 7, 60, 61, 999, 4_096, 70_001] {
+            let bucket = Bucket::per_minute(limit);
+            let now = at(123_456_789);
+            let admitted = (0..limit + 5).filter(|_| bucket.try_take(1, now).is_ok()).count();
+            assert_eq!(admitted as u64, limit);
+            assert_eq!(bucket.left(now), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_larger_than_the_bucket_passes_when_it_is_full_and_is_paid_back() {
+        let bucket = Bucket::per_minute(15);
+        let now = at(SECOND);
+        assert_eq!(bucket.try_take(45, now), Ok(()));
+        assert_eq!(bucket.left(now), -30);
+        assert_eq!(bucket.try_take(1, now), Err(Wait { after: Duration::from_secs(124) }));
+        assert_eq!(bucket.full_at(now), Duration::from_secs(180));
+        assert_eq!(bucket.try_take(45, at(180 * SECOND)), Err(Wait { after: Duration::from_secs(1) }));
+        assert_eq!(bucket.try_take(45, at(181 * SECOND)), Ok(()));
+    }
+
+    #[test]
+    fn a_true_up_may_go_below_zero_and_a_refund_never_above_full() {
+        let bucket = Bucket::per_minute(15);
+        let now = at(5);
+        bucket.try_take(12, now).unwrap();
+        assert_eq!(bucket.left(now), 3);
+        bucket.true_up(12, 40, now);
+        assert_eq!(bucket.left(now), -25);
+        bucket.true_up(40, 2, now);
+        assert_eq!(bucket.left(now), 13);
+        bucket.refund(1_000);
+        assert_eq!(bucket.left(now), 15);
+    }
+
+    #[test]
+    fn a_debt_stops_growing_at_a_day() {
+        let bucket = Bucket::per_minute(10);
+        bucket.charge(u64::MAX, at(0));
+        bucket.charge(u64::MAX, at(0));
+        assert_eq!(bucket.full_at(at(0)), Duration::from_secs(86_400));
+    }
+
+    #[test]
+    fn zero_lets_nothing_through() {
+        let bucket = Bucket::per_minute(0);
+        assert_eq!(bucket.try_take(1, at(0)), Err(NEVER));
+        assert_eq!(bucket.try_take(0, at(u64::MAX)), Err(NEVER));
+        assert_eq!((bucket.left(at(9)), bucket.full_at(at(9))), (0, NEVER.after));
+    }
+
+    #[test]
+    fn absurd_limits_and_times_do_not_overflow() {
+        let bucket = Bucket::per_minute(u64::MAX);
+        assert_eq!(bucket.try_take(u64::MAX, at(0)), Ok(()));
+        assert!(bucket.try_take(1, at(0)).is_err());
+        bucket.charge(u64::MAX, at(u64::MAX));
+        bucket.refund(u64::MAX);
+        let years_30 = at(30 * 365 * 86_400 * SECOND);
+        let bucket = Bucket::per_minute(7);
+        bucket.try_take(7, years_30).unwrap();
+        assert!(bucket.try_take(1, years_30).is_err());
+    }
+
+    #[test]
+    fn a_resized_bucket_keeps_its_place() {
+        let now = at(77 * SECOND);
+        let bucket = Bucket::per_minute(100);
+        bucket.try_take(50, now).unwrap();
+        assert_eq!(bucket.resized(10, now).left(now), 5);
+        bucket.charge(250, now);
+        assert_eq!(bucket.resized(1_000, now).left(now), -2_000);
+        assert_eq!(bucket.resized(0, now).left(now), 0);
+        assert_eq!(Bucket::per_minute(0).resized(8, now).left(now), 8);
+    }
+
+    proptest! {
+        /// The naive bucket: exact rational level in token-nanoseconds, refilled before each step.
+        #[test]
+        fn it_agrees_with_the_naive_bucket(
+            limit in 1u64..5_000,
+            steps in proptest::collection::vec((0u64..20_000_000_000, 0u64..6_000, 0u8..4), 1..60),
+        ) {
+            let bucket = Bucket::per_minute(limit);
+            let minute = i128::from(60 * SECOND);
+            let (mut now, mut level) = (0u64, i128::from(limit) * minute);
+            for (gap, n, what) in steps {
+                now += gap;
+                level = (level + i128::from(gap) * i128::from(limit)).min(i128::from(limit) * minute);
+                let tokens = i128::from(n) * minute;
+                match what {
+                    0 => { bucket.charge(n, at(now)); level -= tokens; }
+                    1 => { bucket.refund(n); level = (level + tokens).min(i128::from(limit) * minute); }
+                    _ => {
+                        let enough = level - i128::from(n.min(limit)) * minute;
+                        let taken = bucket.try_take(n, at(now)).is_ok();
+                        // Within a token's smallest fraction either answer is right.
+                        if enough.abs() > i128::from(limit) * 2 { prop_assert_eq!(taken, enough > 0); }
+                        if taken { level -= tokens; }
+                    }
+                }
+                let shown = i128::from(bucket.left(at(now)));
+                prop_assert!((shown - level.div_euclid(minute)).abs() <= 1, "{} {}", shown, level);
+            }
+        }
+
+        #[test]
+        fn the_wait_is_exact(limit in 1u64..1_000_000, start in 0u64..1_000_000_000_000_000, n in 1u64..1_000_000) {
+            let bucket = Bucket::per_minute(limit);
+            bucket.try_take(n, at(start)).unwrap();
+            if let Err(wait) = bucket.try_take(n, at(start)) {
+                let ready = start + u64::try_from(wait.after.as_nanos()).unwrap();
+                prop_assert!(bucket.try_take(n, at(ready - 1)).is_err());
+                prop_assert!(bucket.try_take(n, at(ready)).is_ok());
+            }
+        }
+    }
+}

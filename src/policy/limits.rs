@@ -1,0 +1,199 @@
+//! How often: the limits of a key, of a key for one model, and of a deployment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::admission::{Denied, LimitType, Room};
+use super::bucket::{Bucket, Wait};
+use super::parallel::Parallel;
+use super::permit::Permit;
+use super::snapshot::{Level, Snapshot};
+use crate::config::VirtualKey;
+use crate::vocabulary::{KeyHash, Now};
+
+/// Nobody knows when a running request will end: what a caller is told to wait for a place among them.
+const PARALLEL_WAIT: Duration = Duration::from_secs(1);
+
+/// What one request asks of the limits it falls under.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The model as the client named it.
+    pub requested: &'a str,
+    /// The group it stands for: a limit on a model also binds those who call it by an alias.
+    pub group: &'a str,
+    /// An estimate of the tokens it will use, reserved until the real figure is known.
+    pub tokens: u64,
+}
+
+/// The limits of one virtual key.
+#[derive(Debug)]
+pub struct KeyLimits {
+    key: KeyHash,
+    rates: Rates,
+    parallel: Option<Parallel>,
+    models: Vec<(Box<str>, Rates)>,
+}
+
+impl KeyLimits {
+    /// The limits as configured. Levels and open requests are carried over from `previous`, the same key's limits before a
+    /// reload: unchanged limits share their bucket; a changed one starts where the old one stands, in proportion.
+    pub fn of(key: &VirtualKey, previous: Option<&Self>, now: Now) -> Self {
+        Self {
+            key: key.hash,
+            rates: Rates::of(key.rpm_limit, key.tpm_limit, previous.map(|limits| &limits.rates), now),
+            parallel: parallel(key.max_parallel_requests, previous.and_then(|limits| limits.parallel.as_ref())),
+            models: models(key, previous, now),
+        }
+    }
+
+    /// Takes what the request needs of every limit, in a fixed order: a place, then requests and tokens of the key, then
+    /// those of the model. All or nothing.
+    ///
+    /// # Errors
+    /// The first limit without room; whatever was taken before it is given back.
+    pub fn admit(&self, ask: &Ask<'_>, now: Now) -> Result<Permit, Denied> {
+        let mut permit = Permit::for_tokens(ask.tokens);
+        let denied = |(what, room)| Denied::new(self.key, what, room, now);
+        take_place(self.parallel.as_ref(), &mut permit).map_err(denied)?;
+        self.rates.take(&mut permit, now).map_err(denied)?;
+        for (model, rates) in self.models_of(ask.requested, ask.group) {
+            rates.take(&mut permit, now).map_err(|short| denied(short).for_model(model))?;
+        }
+        Ok(permit)
+    }
+
+    /// How the limits stand, for the headers of an answer.
+    pub fn snapshot(&self, requested: &str, group: &str, now: Now) -> Snapshot {
+        let mut snapshot = Snapshot { key: self.rates.levels(now), ..Snapshot::default() };
+        for (_, rates) in self.models_of(requested, group) {
+            let [requests, tokens] = rates.levels(now);
+            let [had_requests, had_tokens] = snapshot.model;
+            snapshot.model = [Level::tighter(had_requests, requests), Level::tighter(had_tokens, tokens)];
+        }
+        snapshot
+    }
+
+    /// Open requests, where they are limited.
+    pub fn open(&self) -> Option<u64> {
+        self.parallel.as_ref().map(Parallel::in_use)
+    }
+
+    fn models_of<'a>(&'a self, requested: &'a str, group: &'a str) -> impl Iterator<Item = (&'a str, &'a Rates)> {
+        let named = self.models.iter().map(|(model, rates)| (model.as_ref(), rates));
+        named.filter(move |(model, _)| *model == requested || *model == group)
+    }
+}
+
+/// The limits of one deployment (`rpm`, `tpm`, `max_parallel_requests`). The default has none.
+#[derive(Debug, Default)]
+pub struct DeploymentLimits {
+    rates: Rates,
+    parallel: Option<Parallel>,
+}
+
+impl DeploymentLimits {
+    /// The limits as configured, carried over a reload as [`KeyLimits::of`] does.
+    pub fn of(
+        rpm: Option<u64>,
+        tpm: Option<u64>,
+        max_parallel_requests: Option<u64>,
+        previous: Option<&Self>,
+        now: Now,
+    ) -> Self {
+        Self {
+            rates: Rates::of(rpm, tpm, previous.map(|limits| &limits.rates), now),
+            parallel: parallel(max_parallel_requests, previous.and_then(|limits| limits.parallel.as_ref())),
+        }
+    }
+
+    /// Takes what one attempt needs, all or nothing.
+    ///
+    /// # Errors
+    /// No room, and when there may be.
+    pub fn try_take(&self, tokens: u64, now: Now) -> Result<Permit, Wait> {
+        let mut permit = Permit::for_tokens(tokens);
+        let wait = |(_, room): Short| Wait { after: room.after };
+        take_place(self.parallel.as_ref(), &mut permit).map_err(wait)?;
+        self.rates.take(&mut permit, now).map_err(wait)?;
+        Ok(permit)
+    }
+
+    /// Whether [`DeploymentLimits::try_take`] would succeed now; takes nothing.
+    pub fn has_room(&self, tokens: u64, now: Now) -> bool {
+        self.try_take(tokens, now).is_ok()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Rates {
+    requests: Option<Arc<Bucket>>,
+    tokens: Option<Arc<Bucket>>,
+}
+
+type Short = (LimitType, Room);
+
+impl Rates {
+    fn of(requests: Option<u64>, tokens: Option<u64>, previous: Option<&Self>, now: Now) -> Self {
+        Self {
+            requests: bucket(requests, previous.and_then(|rates| rates.requests.as_ref()), now),
+            tokens: bucket(tokens, previous.and_then(|rates| rates.tokens.as_ref()), now),
+        }
+    }
+
+    fn take(&self, permit: &mut Permit, now: Now) -> Result<(), Short> {
+        if let Some(bucket) = &self.requests {
+            take(bucket, 1, now).map_err(|room| (LimitType::Requests, room))?;
+            permit.hold_request(bucket);
+        }
+        if let Some(bucket) = &self.tokens {
+            take(bucket, permit.estimate(), now).map_err(|room| (LimitType::Tokens, room))?;
+            permit.hold_tokens(bucket);
+        }
+        Ok(())
+    }
+
+    fn levels(&self, now: Now) -> [Option<Level>; 2] {
+        [&self.requests, &self.tokens].map(|bucket| bucket.as_ref().map(|bucket| Level::of(bucket, now)))
+    }
+}
+
+fn take(bucket: &Bucket, n: u64, now: Now) -> Result<(), Room> {
+    bucket.try_take(n, now).map_err(|wait| Room { limit: bucket.limit(), left: bucket.left(now), after: wait.after })
+}
+
+fn take_place(parallel: Option<&Parallel>, permit: &mut Permit) -> Result<(), Short> {
+    let Some(parallel) = parallel else { return Ok(()) };
+    let room = Room { limit: parallel.limit(), left: 0, after: PARALLEL_WAIT };
+    permit.hold_slot(parallel.try_take().ok_or((LimitType::Parallel, room))?);
+    Ok(())
+}
+
+fn bucket(limit: Option<u64>, previous: Option<&Arc<Bucket>>, now: Now) -> Option<Arc<Bucket>> {
+    let limit = limit?;
+    Some(match previous {
+        None => Arc::new(Bucket::per_minute(limit)),
+        Some(same) if same.limit() == limit => Arc::clone(same),
+        Some(other) => Arc::new(other.resized(limit, now)),
+    })
+}
+
+fn parallel(limit: Option<u64>, previous: Option<&Parallel>) -> Option<Parallel> {
+    let limit = limit?;
+    Some(previous.map_or_else(|| Parallel::new(limit), |previous| previous.resized(limit)))
+}
+
+fn models(key: &VirtualKey, previous: Option<&KeyLimits>, now: Now) -> Vec<(Box<str>, Rates)> {
+    let mut names: Vec<&str> =
+        key.model_rpm_limit.iter().chain(&key.model_tpm_limit).map(|(m, _)| m.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let before = |name: &str| previous?.models.iter().find(|(model, _)| **model == *name).map(|(_, rates)| rates);
+    let rates = |name: &str| {
+        Rates::of(limit_of(&key.model_rpm_limit, name), limit_of(&key.model_tpm_limit, name), before(name), now)
+    };
+    names.into_iter().map(|name| (name.into(), rates(name))).collect()
+}
+
+fn limit_of(limits: &[(String, u64)], name: &str) -> Option<u64> {
+    limits.iter().find(|(model, _)| model == name).map(|(_, limit)| *limit)
+}

@@ -1,0 +1,167 @@
+//! How limits stand, as headers: LiteLLM's names for each scope, and OpenAI's own names for the tighter one.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::bucket::Bucket;
+use crate::vocabulary::Now;
+
+/// How one bucket stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// The limit per minute.
+    pub limit: u64,
+    /// What is left; a debt shows as zero.
+    pub remaining: u64,
+    /// When all of it will be there again.
+    pub reset: Duration,
+}
+
+impl Level {
+    pub(super) fn of(bucket: &Bucket, now: Now) -> Self {
+        Self {
+            limit: bucket.limit(),
+            remaining: u64::try_from(bucket.left(now)).unwrap_or(0),
+            reset: bucket.full_at(now),
+        }
+    }
+
+    pub(super) fn tighter(a: Option<Self>, b: Option<Self>) -> Option<Self> {
+        match (a, b) {
+            (Some(a), Some(b)) => Some(if b.remaining < a.remaining { b } else { a }),
+            (one, other) => one.or(other),
+        }
+    }
+}
+
+/// The limits one exchange falls under: requests and tokens, of the key and of the key for the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Requests and tokens of the key.
+    pub key: [Option<Level>; 2],
+    /// Requests and tokens of the key for this model.
+    pub model: [Option<Level>; 2],
+}
+
+/// Header names of one scope and type: remaining, limit.
+type Names = [&'static str; 2];
+const KEY: [Names; 2] = [
+    ["x-ratelimit-api_key-remaining-requests", "x-ratelimit-api_key-limit-requests"],
+    ["x-ratelimit-api_key-remaining-tokens", "x-ratelimit-api_key-limit-tokens"],
+];
+const MODEL: [Names; 2] = [
+    ["x-ratelimit-model_per_key-remaining-requests", "x-ratelimit-model_per_key-limit-requests"],
+    ["x-ratelimit-model_per_key-remaining-tokens", "x-ratelimit-model_per_key-limit-tokens"],
+];
+const OPENAI: [(Names, &str); 2] = [
+    (["x-ratelimit-remaining-requests", "x-ratelimit-limit-requests"], "x-ratelimit-reset-requests"),
+    (["x-ratelimit-remaining-tokens", "x-ratelimit-limit-tokens"], "x-ratelimit-reset-tokens"),
+];
+
+impl Snapshot {
+    /// Hands every header to `out`, name and value; the value is only lent.
+    pub fn headers(&self, out: &mut dyn FnMut(&'static str, &str)) {
+        let mut line = String::with_capacity(24);
+        for (levels, names) in [(self.key, KEY), (self.model, MODEL)] {
+            for (level, names) in levels.into_iter().zip(names) {
+                write_level(level, names, &mut line, out);
+            }
+        }
+        for (which, (names, reset)) in OPENAI.into_iter().enumerate() {
+            let level = Level::tighter(self.key[which], self.model[which]);
+            write_level(level, names, &mut line, out);
+            if let Some(level) = level {
+                write_duration(level.reset, &mut line);
+                out(reset, &line);
+            }
+        }
+    }
+}
+
+fn write_level(level: Option<Level>, names: Names, line: &mut String, out: &mut dyn FnMut(&'static str, &str)) {
+    let Some(level) = level else { return };
+    for (name, value) in names.into_iter().zip([level.remaining, level.limit]) {
+        line.clear();
+        // Writing to a string cannot fail.
+        let _infallible = write!(line, "{value}");
+        out(name, line);
+    }
+}
+
+/// As OpenAI writes it: `0s`, `12ms`, `59.5s`, `6m0s`, `1h0m0s`; rounded up to the millisecond.
+fn write_duration(duration: Duration, line: &mut String) {
+    line.clear();
+    let ms = u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    let (seconds, ms) = (ms / 1_000, ms % 1_000);
+    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+    let _infallible = match (seconds, ms) {
+        (0, 0) => write!(line, "0s"),
+        (0, ms) => write!(line, "{ms}ms"),
+        _ => write_long(hours, minutes, seconds % 60, ms, line),
+    };
+}
+
+fn write_long(hours: u64, minutes: u64, seconds: u64, ms: u64, line: &mut String) -> std::fmt::Result {
+    if hours > 0 {
+        write!(line, "{hours}h")?;
+    }
+    if hours > 0 || minutes > 0 {
+        write!(line, "{minutes}m")?;
+    }
+    write!(line, "{seconds}")?;
+    if ms > 0 {
+        line.push_str(format!(".{ms:03}").trim_end_matches('0'));
+    }
+    line.write_str("s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn level(limit: u64, remaining: u64, reset: Duration) -> Option<Level> {
+        Some(Level { limit, remaining, reset })
+    }
+
+    fn headers(snapshot: &Snapshot) -> Vec<String> {
+        let mut lines = Vec::new();
+        snapshot.headers(&mut |name, value| lines.push(format!("{name}: {value}")));
+        lines
+    }
+
+    #[test]
+    fn each_scope_has_its_names_and_the_tighter_one_openais() {
+        let snapshot = Snapshot {
+            key: [level(100, 97, Duration::from_millis(1_800)), None],
+            model: [level(5, 4, Duration::from_secs(12)), None],
+        };
+        assert_eq!(
+            headers(&snapshot),
+            [
+                "x-ratelimit-api_key-remaining-requests: 97",
+                "x-ratelimit-api_key-limit-requests: 100",
+                "x-ratelimit-model_per_key-remaining-requests: 4",
+                "x-ratelimit-model_per_key-limit-requests: 5",
+                "x-ratelimit-remaining-requests: 4",
+                "x-ratelimit-limit-requests: 5",
+                "x-ratelimit-reset-requests: 12s",
+            ]
+        );
+        assert_eq!(headers(&Snapshot::default()), [""; 0]);
+    }
+
+    #[test]
+    fn durations_are_written_as_openai_writes_them() {
+        for (duration, shown) in [
+            (Duration::ZERO, "0s"),
+            (Duration::from_nanos(1), "1ms"),
+            (Duration::from_millis(59_500), "59.5s"),
+            (Duration::from_secs(360), "6m0s"),
+            (Duration::from_millis(3_600_007), "1h0m0.007s"),
+        ] {
+            let mut line = String::new();
+            write_duration(duration, &mut line);
+            assert_eq!(line, shown);
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! All counters that have labels from configuration, and the room there is for them.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use crate::vocabulary::{PicoUsd, Usage};
+
+use super::atoms::{Histogram, LATENCY, OVERHEAD, PER_TOKEN, Slots};
+use super::event::{Endpoint, Outcome};
+use super::inventory;
+use super::kinds;
+use super::labels::{DeploymentName, KeyName, Served};
+
+/// Statuses and outcomes one block tells apart; more share `other`.
+pub(super) const REQUEST_SLOTS: usize = 16;
+/// Outcomes of attempts one course tells apart; more share `other`.
+pub(super) const ATTEMPT_SLOTS: usize = 12;
+
+/// Kinds of tokens, as labels. The first two are totals, the others parts of them.
+pub(super) const TOKEN_KINDS: [&str; 7] =
+    ["input", "output", "cache_read", "cache_write", "reasoning", "audio_in", "audio_out"];
+
+/// What names a block.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) key: KeyName,
+    pub(super) served: Served,
+    pub(super) endpoint: Endpoint,
+}
+
+/// What one key did at one deployment (or group, or nowhere) over one endpoint.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) place: Place,
+    pub(super) shown: ArcSwap<DeploymentName>,
+    pub(super) requests: Slots<REQUEST_SLOTS>,
+    pub(super) tokens: [AtomicU64; TOKEN_KINDS.len()],
+    pub(super) spend_pico: AtomicU64,
+}
+
+impl Block {
+    fn new(place: Place, shown: DeploymentName) -> Self {
+        Self {
+            place,
+            shown: ArcSwap::from_pointee(shown),
+            requests: Slots::default(),
+            tokens: Default::default(),
+            spend_pico: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts one exchange.
+    pub(super) fn count(&self, status: u16, outcome: Outcome, usage: Option<&Usage>, cost: PicoUsd) {
+        self.requests.add(request_code(status, outcome));
+        if let Some(usage) = usage {
+            self.count_tokens(usage);
+        }
+        if let Ok(pico) = u64::try_from(cost.0) {
+            self.spend_pico.fetch_add(pico, Ordering::Relaxed);
+        }
+    }
+
+    fn count_tokens(&self, usage: &Usage) {
+        let counts = [
+            usage.prompt,
+            usage.completion,
+            usage.cache_read,
+            usage.cache_write.saturating_add(usage.cache_write_1h),
+            usage.reasoning,
+            usage.audio_in,
+            usage.audio_out,
+        ];
+        for (total, count) in self.tokens.iter().zip(counts) {
+            if count > 0 {
+                total.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+fn request_code(status: u16, outcome: Outcome) -> u32 {
+    let outcome = u32::try_from(outcome.index()).unwrap_or(0) + 1;
+    u32::from(kinds::common_status(status)) << 8 | outcome
+}
+
+/// Status (zero: not a common one) and outcome of a code; None for the shared cell.
+pub(super) fn request_of(code: u32) -> Option<(u16, Outcome)> {
+    let outcome = Outcome::ALL.get(usize::try_from(code & 0xff).ok()?.checked_sub(1)?)?;
+    Some((u16::try_from(code >> 8).ok()?, *outcome))
+}
+
+/// How one deployment fares.
+#[derive(Debug)]
+pub(super) struct Course {
+    pub(super) served: Served,
+    pub(super) shown: ArcSwap<DeploymentName>,
+    pub(super) total: Histogram,
+    pub(super) upstream: Histogram,
+    pub(super) first_token: Histogram,
+    pub(super) per_token: Histogram,
+    pub(super) overhead: Histogram,
+    pub(super) attempts: Slots<ATTEMPT_SLOTS>,
+    pub(super) retries: AtomicU64,
+}
+
+impl Course {
+    fn new(served: Served, shown: DeploymentName) -> Self {
+        Self {
+            served,
+            shown: ArcSwap::from_pointee(shown),
+            total: Histogram::new(LATENCY),
+            upstream: Histogram::new(LATENCY),
+            first_token: Histogram::new(LATENCY),
+            per_token: Histogram::new(PER_TOKEN),
+            overhead: Histogram::new(OVERHEAD),
+            attempts: Slots::default(),
+            retries: AtomicU64::new(0),
+        }
+    }
+}
+
+/// How an attempt ended, as a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// The deployment answered.
+    Success,
+    /// The client went away before it could.
+    Abandoned,
+    /// It failed: number of the kind in [`kinds::WORDS`], and LiteLLM's status.
+    Failed(usize, u16),
+}
+
+impl Attempt {
+    pub(super) fn code(self) -> u32 {
+        match self {
+            Self::Success => 1,
+            Self::Abandoned => 2,
+            Self::Failed(kind, status) => (u32::try_from(kind).unwrap_or(0) + 3) << 16 | u32::from(status),
+        }
+    }
+
+    pub(super) fn of(code: u32) -> Self {
+        match code {
+            1 => Self::Success,
+            2 => Self::Abandoned,
+            _ => Self::Failed(
+                usize::try_from(code >> 16).unwrap_or(0).saturating_sub(3),
+                u16::try_from(code & 0xffff).unwrap_or(0),
+            ),
+        }
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Abandoned => "abandoned",
+            Self::Failed(kind, _) => kinds::WORDS.get(kind).copied().unwrap_or("other"),
+        }
+    }
+}
+
+/// Every block and course there is. Takes room for a new one from the number of series that may ever be shown.
+#[derive(Debug)]
+pub(super) struct Store {
+    blocks: Mutex<HashMap<Place, Arc<Block>>>,
+    courses: Mutex<HashMap<Served, Arc<Course>>>,
+    /// Series that may still be handed out.
+    left: AtomicUsize,
+    /// Series that keyed blocks must leave to blocks without a key's name.
+    spare: usize,
+    rest_block: Arc<Block>,
+    rest_course: Arc<Course>,
+    /// Exchanges counted without their key's name.
+    collapsed: AtomicU64,
+}
+
+impl Store {
+    /// Room for this many series besides the fixed ones.
+    pub(super) fn new(series: usize) -> Self {
+        let rest = DeploymentName::other();
+        let served = Served::of(&rest);
+        let place = Place { key: KeyName::other(), served: served.clone(), endpoint: Endpoint::Other };
+        Self {
+            blocks: Mutex::default(),
+            courses: Mutex::default(),
+            left: AtomicUsize::new(series),
+            spare: series / 4,
+            rest_block: Arc::new(Block::new(place, rest.clone())),
+            rest_course: Arc::new(Course::new(served, rest)),
+            collapsed: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn count_collapsed(&self) {
+        self.collapsed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn collapsed(&self) -> u64 {
+        self.collapsed.load(Ordering::Relaxed)
+    }
+
+    /// Whether another block with a key's name has room.
+    pub(super) fn has_room_for_key(&self) -> bool {
+        self.left.load(Ordering::Relaxed) >= self.spare + inventory::per_block()
+    }
+
+    /// The block of this place; None if there is none and no room for it. With a key's name the spare stays untouched.
+    pub(super) fn keyed_block(&self, place: Place, shown: &DeploymentName) -> Option<Arc<Block>> {
+        self.block(place, shown, self.spare)
+    }
+
+    /// The block of this place under no key's name, or, without room, of no place at all.
+    pub(super) fn unkeyed_block(&self, served: Served, endpoint: Endpoint, shown: &DeploymentName) -> Arc<Block> {
+        let place = Place { key: KeyName::other(), served, endpoint };
+        self.block(place, shown, 0).unwrap_or_else(|| Arc::clone(&self.rest_block))
+    }
+
+    fn block(&self, place: Place, shown: &DeploymentName, keep: usize) -> Option<Arc<Block>> {
+        let mut blocks = locked(&self.blocks);
+        if let Some(block) = blocks.get(&place) {
+            return Some(Arc::clone(block));
+        }
+        self.take(inventory::per_block(), keep)?;
+        let block = Arc::new(Block::new(place.clone(), shown.clone()));
+        blocks.insert(place, Arc::clone(&block));
+        Some(block)
+    }
+
+    /// The course of a deployment, or, without room, that of all others.
+    pub(super) fn course(&self, shown: &DeploymentName) -> Arc<Course> {
+        let served = Served::of(shown);
+        let mut courses = locked(&self.courses);
+        if let Some(course) = courses.get(&served) {
+            return Arc::clone(course);
+        }
+        if self.take(inventory::per_course(), 0).is_none() {
+            return Arc::clone(&self.rest_course);
+        }
+        let course = Arc::new(Course::new(served.clone(), shown.clone()));
+        courses.insert(served, Arc::clone(&course));
+        course
+    }
+
+    fn take(&self, series: usize, keep: usize) -> Option<usize> {
+        let enough = |left: usize| left.checked_sub(series).filter(|rest| *rest >= keep);
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough).ok()
+    }
+
+    /// Every block, those of the rest included.
+    pub(super) fn blocks(&self) -> Vec<Arc<Block>> {
+        let mut blocks: Vec<_> = locked(&self.blocks).values().cloned().collect();
+        blocks.push(Arc::clone(&self.rest_block));
+        blocks
+    }
+
+    /// Every course, that of the rest included.
+    pub(super) fn courses(&self) -> Vec<Arc<Course>> {
+        let mut courses: Vec<_> = locked(&self.courses).values().cloned().collect();
+        courses.push(Arc::clone(&self.rest_course));
+        courses
+    }
+
+    /// Lets go of what no configuration in use has a name for, and takes its room back.
+    pub(super) fn retire(&self) {
+        let blocks = retire(&mut locked(&self.blocks)) * inventory::per_block();
+        let courses = retire(&mut locked(&self.courses)) * inventory::per_course();
+        self.left.fetch_add(blocks + courses, Ordering::Relaxed);
+    }
+}
+
+/// Drops what nobody else holds; says how many that were.
+fn retire<K: Eq + Hash, V>(held: &mut HashMap<K, Arc<V>>) -> usize {
+    let before = held.len();
+    held.retain(|_, value| Arc::strong_count(value) > 1);
+    before - held.len()
+}
+
+/// The data is counters: whole whatever panicked.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_requests_and_attempts_read_back() {
+        for &outcome in Outcome::ALL {
+            assert_eq!(request_of(request_code(429, outcome)), Some((429, outcome)));
+            assert_eq!(request_of(request_code(777, outcome)), Some((0, outcome)));
+        }
+        assert_eq!(request_of(super::super::atoms::CODE_OTHER), None);
+        for attempt in [Attempt::Success, Attempt::Abandoned, Attempt::Failed(1, 0), Attempt::Failed(24, 504)] {
+            assert_eq!(Attempt::of(attempt.code()), attempt);
+        }
+        assert_eq!(Attempt::of(0).word(), "other");
+    }
+}
