@@ -9,6 +9,7 @@ ARGS   ?=
 PREFIX ?= /usr/local
 CONFIG ?= /etc/tollgate
 UNITS  ?= /etc/systemd/system
+BINARY := $(or $(CARGO_TARGET_DIR),target)/release/tollgate
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test sdk check bench deny install uninstall clean
@@ -20,7 +21,7 @@ run: ## Install what is missing, build, and run the quick start (ARGS="--config 
 	@scripts/install-tools.sh build
 	$(CARGO) run --release --locked -- $(ARGS)
 
-build: ## Build target/release/tollgate
+build: ## Install what is missing, and build the binary
 	@scripts/install-tools.sh build
 	$(CARGO) build --release --locked
 
@@ -47,8 +48,10 @@ deny: ## Licences, sources and known holes of every dependency (fetches the advi
 	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked
 	$(CARGO) deny check
 
-install: build ## Install the binary, the unit and a first configuration (as root; DESTDIR for packagers)
-	install -D -m 0755 target/release/tollgate $(DESTDIR)$(PREFIX)/bin/tollgate
+# Builds nothing: root seldom has a cargo of its own.
+install: ## Install what `make build` made, the unit and a first configuration (as root; DESTDIR for packagers)
+	@test -x $(BINARY) || { echo "$(BINARY) is missing: run make build first, without sudo" >&2; exit 1; }
+	install -D -m 0755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/tollgate
 	install -D -m 0644 systemd/tollgate.service $(DESTDIR)$(UNITS)/tollgate.service
 	install -d -m 0755 $(DESTDIR)$(CONFIG)
 	install -d -m 0700 $(DESTDIR)$(CONFIG)/credentials

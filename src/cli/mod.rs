@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod check;
+pub mod credentials;
 pub mod quickstart;
 mod run;
 mod source;

@@ -51,7 +51,7 @@ pub fn run(args: Args) -> io::Result<()> {
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
     let server = Server::start(args.options(tls))?;
-    writeln!(io::stdout().lock(), "mock provider on {scheme}://{}/v1", server.addr())?;
+    writeln!(io::stdout().lock(), "tollgate mock: listening on {scheme}://{}", server.addr())?;
     server.wait();
     Ok(())
 }
