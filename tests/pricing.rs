@@ -162,11 +162,19 @@ fn every_recorded_usage_costs_at_most_what_its_request_could() {
 fn estimates_are_near_what_openai_counts() {
     let mut ratios = Vec::new();
     for recording in recordings().iter().filter(|recording| matches!(recording.provider.as_str(), "openai" | "azure")) {
-        let body = recording.request.as_ref().and_then(|request| request.body.as_deref());
+        let body =
+            recording.request.as_ref().and_then(|request| request.body.as_deref()).filter(|body| !body.is_empty());
         let usage = recording.response.body.as_deref().and_then(last_usage);
         let (Some(body), Some(usage)) = (body, usage.filter(|usage| usage.prompt > 0)) else { continue };
         let estimate = prompt::estimate_prompt(recording.model.as_deref().unwrap_or_default(), body.as_bytes());
-        assert!(estimate <= prompt::bound_prompt(body.len() as u64), "{}", recording.id);
+        let has_media = body.contains("image_url") || body.contains("\"file\"");
+        // One recording's answer belongs to another request: it calls tools that were not offered.
+        let is_mismatched = recording.response.body.as_deref().is_some_and(|reply| reply.contains("\"tool_calls\""))
+            && !body.contains("\"tools\"");
+        if !has_media && !is_mismatched {
+            let bound = prompt::bound_prompt(body.len() as u64);
+            assert!(estimate.max(usage.prompt) <= bound, "{}: {estimate}, {}, {bound}", recording.id, usage.prompt);
+        }
         ratios.push(estimate as f64 / usage.prompt as f64);
     }
     ratios.sort_by(f64::total_cmp);
