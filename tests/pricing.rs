@@ -3,6 +3,8 @@
 //!
 //! Reads public price catalogues and recordings beside the repository; where they are missing, says so and passes.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may stop, and says what it skipped")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -127,7 +129,11 @@ fn last_usage(body: &str) -> Option<Usage> {
     let events = body.lines().filter_map(|line| line.strip_prefix("data:"));
     let texts = std::iter::once(body).chain(events);
     let replies = texts.filter_map(|text| serde_json::from_str::<Reply>(text.trim()).ok());
-    replies.filter(|reply| reply.choices.is_some()).filter_map(|reply| reply.usage).map(|usage| usage.usage()).last()
+    replies
+        .filter(|reply| reply.choices.is_some())
+        .filter_map(|reply| reply.usage)
+        .map(|usage| usage.usage())
+        .next_back()
 }
 
 fn recordings() -> Vec<Recording> {
