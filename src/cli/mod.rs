@@ -1,4 +1,12 @@
-//! (being written)
+//! Arguments, `check`, the quick start, and what `main` does with them.
 
+pub mod args;
 pub mod check;
 pub mod credentials;
+pub mod quickstart;
+mod run;
+mod source;
+
+pub use args::{Arguments, Command, ServeArguments};
+pub use run::run;
+pub use source::{Configured, Served, environment};

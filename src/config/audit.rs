@@ -189,7 +189,7 @@ mod tests {
         assert!(one("general_settings: {alerting: [slack]}", Status::Ignored).contains("`alerting` has no effect"));
         assert!(one("general_settings: {custom_auth: a.b}", Status::Refused).contains("virtual_keys"));
         assert!(one("general_setings: {}", Status::Warning).contains("did you mean `general_settings`?"));
-        assert!(one("litellm_settings: {drop_params: on}", Status::Supported).contains("drop_params"));
+        assert!(one("litellm_settings: {drop_params: on}", Status::Supported).contains("litellm_settings"));
     }
 
     #[test]

@@ -64,13 +64,13 @@ pub struct Finding {
 
 impl Finding {
     /// A finding at a place.
-    pub fn new(status: Status, place: &Place, key: &str, reason: impl Into<String>) -> Self {
+    pub(super) fn new(status: Status, place: &Place, key: &str, reason: impl Into<String>) -> Self {
         let file = place.file.to_string();
         Self { file, line: place.line, column: place.column, key: key.to_owned(), status, reason: reason.into() }
     }
 
     /// An error at a place.
-    pub fn error(place: &Place, key: &str, reason: impl Into<String>) -> Self {
+    pub(super) fn error(place: &Place, key: &str, reason: impl Into<String>) -> Self {
         Self::new(Status::Error, place, key, reason)
     }
 }
@@ -95,17 +95,17 @@ pub struct Report {
 
 impl Report {
     /// Notes a finding.
-    pub fn push(&mut self, status: Status, place: &Place, key: &str, reason: impl Into<String>) {
+    pub(super) fn push(&mut self, status: Status, place: &Place, key: &str, reason: impl Into<String>) {
         self.findings.push(Finding::new(status, place, key, reason));
     }
 
     /// Notes an error.
-    pub fn error(&mut self, place: &Place, key: &str, reason: impl Into<String>) {
+    pub(super) fn error(&mut self, place: &Place, key: &str, reason: impl Into<String>) {
         self.push(Status::Error, place, key, reason);
     }
 
     /// Notes a warning.
-    pub fn warn(&mut self, place: &Place, key: &str, reason: impl Into<String>) {
+    pub(super) fn warn(&mut self, place: &Place, key: &str, reason: impl Into<String>) {
         self.push(Status::Warning, place, key, reason);
     }
 
@@ -132,7 +132,7 @@ impl Report {
 }
 
 /// A map's key as a message may repeat it: short, printable, and no credential that slipped there.
-pub fn shown_key(key: &str) -> String {
+pub(super) fn shown_key(key: &str) -> String {
     if looks_secret(key) {
         return String::from("(hidden)");
     }
@@ -141,7 +141,7 @@ pub fn shown_key(key: &str) -> String {
 }
 
 /// A value as a message may repeat it. Values that came from the environment are named, not shown.
-pub fn shown_value(node: &Node) -> String {
+pub(super) fn shown_value(node: &Node) -> String {
     if let Some(variable) = &node.variable {
         return format!("the value of the environment variable {}", shown_key(variable));
     }
@@ -155,8 +155,10 @@ pub fn shown_value(node: &Node) -> String {
     }
 }
 
+/// The start of a text. An unclosed quote swallows the lines after it, so nothing is shown from the next key on.
 fn quoted(text: &str) -> String {
-    let start: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    let end = text.find(": ").into_iter().chain(text.find(char::is_control)).min().unwrap_or(text.len());
+    let start: String = text[..end].chars().take(SHOWN_CHARS_MAX).collect();
     let more = if start.len() < text.len() { "..." } else { "" };
     format!("\"{}{more}\"", start.escape_debug())
 }

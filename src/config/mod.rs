@@ -18,6 +18,7 @@ mod scalar;
 mod settings;
 mod table;
 mod value;
+mod watched;
 mod yaml;
 
 pub use finding::{Finding, Report, Status};
@@ -26,4 +27,5 @@ pub use load::{Purpose, Surroundings, load, load_text};
 pub use print::{full_yaml, reference_markdown};
 pub use providers::Providers;
 pub use settings::*;
+pub use watched::files_of;
 pub use table::{Key, Shown, find, table};

@@ -7,13 +7,13 @@ const NUMBER_BYTES_MAX: usize = 64;
 
 impl Node {
     /// Whether nothing stands here: an empty plain value, `~` or `null`.
-    pub fn is_null(&self) -> bool {
+    pub(super) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, plain: true }
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
     /// The characters of a scalar, whatever they mean; None of null, lists and maps.
-    pub fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, .. } if !self.is_null() => Some(text),
             _ => None,
@@ -21,7 +21,7 @@ impl Node {
     }
 
     /// True or false: YAML 1.1's words when plain, `true` and `false` also in quotes.
-    pub fn bool(&self) -> Option<bool> {
+    pub(super) fn bool(&self) -> Option<bool> {
         match &self.value {
             Value::Scalar { text, plain: true } => word(text),
             Value::Scalar { text, .. } => word(text).filter(|_| text.len() > 3),
@@ -30,12 +30,12 @@ impl Node {
     }
 
     /// A number as JSON writes it, digits untouched; quoted ones too, as LiteLLM converts them.
-    pub fn number(&self) -> Option<String> {
+    pub(super) fn number(&self) -> Option<String> {
         self.text().and_then(number)
     }
 
     /// Compact JSON of the whole tree.
-    pub fn to_json(&self) -> String {
+    pub(super) fn to_json(&self) -> String {
         let mut out = String::new();
         write_json(self, &mut out);
         out

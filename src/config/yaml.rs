@@ -17,13 +17,13 @@ const NODES_MAX: usize = 200_000;
 
 /// Where something stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     /// The file as it was named.
-    pub file: Arc<str>,
+    pub(super) file: Arc<str>,
     /// From 1.
-    pub line: usize,
+    pub(super) line: usize,
     /// From 1.
-    pub column: usize,
+    pub(super) column: usize,
 }
 
 impl Place {
@@ -34,18 +34,18 @@ impl Place {
 
 /// A value and where it stands. Has no `Debug`: it may hold credentials.
 #[derive(Clone)]
-pub struct Node {
+pub(super) struct Node {
     /// What stands there.
-    pub value: Value,
+    pub(super) value: Value,
     /// Where.
-    pub place: Place,
+    pub(super) place: Place,
     /// The environment variable that supplied the value (or should have), if any.
-    pub variable: Option<Arc<str>>,
+    pub(super) variable: Option<Arc<str>>,
 }
 
 /// What a node holds.
 #[derive(Clone)]
-pub enum Value {
+pub(super) enum Value {
     /// A text, as written.
     Scalar {
         /// The characters.
@@ -61,23 +61,23 @@ pub enum Value {
 
 /// One key of a map.
 #[derive(Clone)]
-pub struct Entry {
+pub(super) struct Entry {
     /// The key.
-    pub key: String,
+    pub(super) key: String,
     /// Where the key stands.
-    pub place: Place,
+    pub(super) place: Place,
     /// Its value.
-    pub value: Node,
+    pub(super) value: Node,
 }
 
 impl Node {
     /// An empty value at a place.
-    pub fn null(place: Place) -> Self {
+    pub(super) fn null(place: Place) -> Self {
         Self { value: Value::Scalar { text: String::new(), plain: true }, place, variable: None }
     }
 
     /// The entries of a map; none of anything else.
-    pub fn entries(&self) -> &[Entry] {
+    pub(super) fn entries(&self) -> &[Entry] {
         match &self.value {
             Value::Map(entries) => entries,
             _ => &[],
@@ -85,7 +85,7 @@ impl Node {
     }
 
     /// The items of a list; none of anything else.
-    pub fn items(&self) -> &[Self] {
+    pub(super) fn items(&self) -> &[Self] {
         match &self.value {
             Value::List(items) => items,
             _ => &[],
@@ -93,12 +93,12 @@ impl Node {
     }
 
     /// The entry of a map under `key`.
-    pub fn entry(&self, key: &str) -> Option<&Entry> {
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries().iter().find(|entry| entry.key == key)
     }
 
     /// The value of a map under `key`; None also when it is null.
-    pub fn at(&self, key: &str) -> Option<&Self> {
+    pub(super) fn at(&self, key: &str) -> Option<&Self> {
         self.entry(key).map(|entry| &entry.value).filter(|node| !node.is_null())
     }
 
@@ -115,7 +115,7 @@ impl Node {
 ///
 /// # Errors
 /// Not YAML, more than one document, a repeated key, or beyond a limit; the finding says where.
-pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Finding> {
+pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, Finding> {
     let mut tree = Tree { file, stack: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None };
     for event in Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text)) {
         let (event, span) = event.map_err(|error| syntax(file, text, &error))?;
@@ -127,14 +127,23 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Finding> {
 
 fn syntax(file: &Arc<str>, text: &str, error: &ScanError) -> Finding {
     let place = Place::new(file, *error.marker());
-    let line = text.lines().nth(place.line - 1).unwrap_or_default();
-    let indented_by_tab = line.trim_start_matches(' ').starts_with('\t');
-    let advice = if indented_by_tab || error.info().contains("tab") {
-        "this line is indented with a tab; use spaces"
-    } else {
-        "check the quotes, brackets and indentation here and on the line before"
-    };
+    if let Some(place) = tab_near(&place, text) {
+        let reason = format!("not YAML: a tab indents this line at column {}; use spaces", place.column);
+        return Finding::error(&place, "", reason);
+    }
+    let advice = "check the quotes, brackets and indentation here and on the line before";
     Finding::error(&place, "", format!("not YAML at column {}: {}; {advice}", place.column, error.info()))
+}
+
+/// The tab that an error is about. A scanner that took it for the end of a text points at the start of that text.
+fn tab_near(place: &Place, text: &str) -> Option<Place> {
+    let near = text.lines().enumerate().skip(place.line - 1).take(3);
+    near.filter_map(|(index, line)| {
+        let spaces = line.len() - line.trim_start_matches(' ').len();
+        let place = Place { file: Arc::clone(&place.file), line: index + 1, column: spaces + 1 };
+        line[spaces..].starts_with('\t').then_some(place)
+    })
+    .next()
 }
 
 struct Tree<'a> {
@@ -166,8 +175,12 @@ impl Tree<'_> {
                 self.add(Node { value, place, variable: None }, anchor)
             }
             Event::Alias(anchor) => self.alias(anchor, place),
-            Event::SequenceStart(anchor, _) => self.open(Held::List(Vec::new()), anchor, place),
-            Event::MappingStart(anchor, _) => {
+            Event::SequenceStart(anchor, tag) => {
+                tag.map_or(Ok(()), |tag| known(&tag, &["seq"], &place))?;
+                self.open(Held::List(Vec::new()), anchor, place)
+            }
+            Event::MappingStart(anchor, tag) => {
+                tag.map_or(Ok(()), |tag| known(&tag, &["map"], &place))?;
                 let held = Held::Map { entries: Vec::new(), lines: HashMap::new(), key: None };
                 self.open(held, anchor, place)
             }
@@ -284,10 +297,16 @@ fn merged(entries: Vec<Entry>) -> Result<Vec<Entry>, Finding> {
 fn plain(style: ScalarStyle, tag: Option<&Tag>, place: &Place) -> Result<bool, Finding> {
     match tag {
         None => Ok(style == ScalarStyle::Plain),
-        Some(tag) if tag.is_yaml_core_schema() => Ok(tag.suffix != "str"),
-        Some(tag) if tag.handle.is_empty() && tag.suffix == "!" => Ok(false),
-        Some(_) => Err(Finding::error(place, "", "tags such as `!name` are not supported; write the plain value")),
+        Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => Ok(false),
+        Some(tag) => known(tag, &["bool", "int", "float", "null"], place).map(|()| true),
     }
+}
+
+fn known(tag: &Tag, names: &[&str], place: &Place) -> Result<(), Finding> {
+    if tag.is_yaml_core_schema() && names.contains(&tag.suffix.as_str()) {
+        return Ok(());
+    }
+    Err(Finding::error(place, "", "a tag (`!name`) that is not supported; write the plain value"))
 }
 
 #[cfg(test)]
@@ -343,6 +362,12 @@ mod tests {
     }
 
     #[test]
+    fn brackets_may_close_at_the_margin_and_lists_need_no_indentation() {
+        let root = read("a: {\n  b: 1\n}\nc: [\n  x,\n]\nd:\n- y\n").unwrap();
+        assert_eq!(root.to_json(), r#"{"a":{"b":1},"c":["x"],"d":["y"]}"#);
+    }
+
+    #[test]
     fn an_alias_bomb_is_refused() {
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
@@ -355,9 +380,11 @@ mod tests {
 
     #[test]
     fn depth_documents_tags_and_odd_keys_are_limited() {
-        assert!(refusal(&"[".repeat(500)).reason.contains("deeper"));
+        assert!(refusal(&("[".repeat(100) + &"]".repeat(100))).reason.contains("deeper"));
+        assert_eq!(refusal(&"[".repeat(5000)).line, 1);
         assert!(refusal("a: 1\n---\nb: 2\n").reason.contains("second document"));
         assert!(refusal("a: !!python/object:os.system x\n").line == 1);
+        assert!(refusal("a: !!python/object/apply:os.system [x]\n").line == 1);
         assert!(refusal("? [a]\n: b\n").reason.contains("key"));
     }
 

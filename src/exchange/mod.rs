@@ -1,1 +1,30 @@
-//! (being written)
+//! The life of one request, without I/O.
+//!
+//! ```text
+//! Opened::enter(head)  -> Opened               route, key, address: before any byte of the body is read
+//! Opened::plan(body)   -> Planned              one scan; access; limits and the worst case reserved
+//! Planned::attempt()   -> Outbound             the next deployment, the request written for it
+//! Planned::reply(..)   -> how to treat the answer, or another attempt
+//! Planned::push(..)    -> what the client gets, metered in the same pass
+//! close / drop         -> settled or voided, one receipt, one event: exactly once, however it ends
+//! ```
+
+mod attempt;
+mod canned;
+mod close;
+mod enter;
+mod estimate;
+mod levels;
+mod local;
+mod plan;
+mod reply;
+mod world;
+
+pub use attempt::{Again, Outbound};
+pub use close::{Bill, Ending, Sent};
+pub(crate) use enter::too_large;
+pub use enter::{Entry, Head, Opened, Refused};
+pub use local::LocalAnswer;
+pub use plan::Planned;
+pub use reply::{Finished, Treatment, UpstreamHead};
+pub use world::{BuildError, Deployment, Surroundings, World};

@@ -16,5 +16,5 @@ pub use cursor::{Cursor, Elements, Kind, Members, as_bool, as_str, as_u64, eleme
 pub use keys::fold;
 pub use scan::{Document, Flaw, Limits, Member, ScanError, Span, scan};
 pub use splice::{Edits, JOIN_BYTES_MAX, Segments, splice};
-pub use tail::{Found, Tail};
+pub use tail::{FOUND_BYTES_MAX, Found, Tail};
 pub use text::{quote, unescape};

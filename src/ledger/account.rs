@@ -102,13 +102,15 @@ impl Account {
         self.terms = terms;
     }
 
-    /// Takes over what was spent before the process started, in the window that ended, or ends, at `resets_at_ms`.
+    /// Takes over what was spent before the process started, in the window that ends at `resets_at_ms`; nothing if that is
+    /// over. The recorded end wins over the one computed at the start: a clock set back in between reopens no window.
     pub(super) fn restore(&mut self, spent: PicoUsd, resets_at_ms: Option<i64>, now: Now) {
-        self.now.spent = self.now.spent.plus(spent);
-        if self.now.resets_at_ms.is_some() && resets_at_ms.is_some() {
-            self.now.resets_at_ms = resets_at_ms;
-        }
         self.roll(now);
+        if resets_at_ms.is_some_and(|end| end <= now.wall_ms) {
+            return;
+        }
+        self.now.spent = self.now.spent.plus(spent);
+        self.now.resets_at_ms = self.now.resets_at_ms.and(resets_at_ms).or(self.now.resets_at_ms);
     }
 
     /// Begins the current window if the last one is over. Where the clock was set back nothing begins again: a window
@@ -128,11 +130,11 @@ impl Account {
     }
 
     /// Whether an amount could be held.
-    pub(super) fn affords(&self, amount: PicoUsd) -> Result<(), Overdrawn> {
+    pub(super) fn affords(&self, amount: PicoUsd) -> Result<(), Box<Overdrawn>> {
         if amount <= PicoUsd::ZERO || amount <= self.left() {
             return Ok(());
         }
-        Err(self.overdrawn(amount))
+        Err(Box::new(self.overdrawn(amount)))
     }
 
     pub(super) fn begin(&mut self, amount: PicoUsd) {

@@ -138,7 +138,7 @@ fn lock_affording<'e>(
         entries.iter().map(|entry| lock(&entry.account)).collect();
     for (account, entry) in accounts.iter_mut().zip(entries) {
         account.roll(now);
-        account.affords(amount(entry)).map_err(Box::new)?;
+        account.affords(amount(entry))?;
     }
     Ok(accounts)
 }

@@ -12,7 +12,8 @@ use super::receipt::Receipt;
 use super::refusal::Refusal;
 use crate::vocabulary::{Now, PicoUsd};
 
-/// The ledger of one process. Accounts live as long as it does; an account is 200 bytes, and there is one per key.
+/// The ledger of one process. Accounts live as long as it does: there is one per configured key, so that their
+/// number is the configuration's.
 #[derive(Debug, Default)]
 pub struct Memory {
     accounts: DashMap<AccountId, Shared>,
@@ -108,4 +109,152 @@ fn in_lock_order(asks: &[(AccountId, PicoUsd)]) -> SmallVec<[(AccountId, PicoUsd
         same
     });
     ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::ledger::{Scope, Settled, Window};
+    use crate::vocabulary::Clock;
+
+    const ID: AccountId = AccountId::Global;
+
+    fn open(limit: i128, duration: Option<&str>) -> (Memory, Clock) {
+        let (ledger, clock) = (Memory::new(), Clock::manual(1_795_226_400_000));
+        ledger.account(ID, terms(limit, duration), clock.now());
+        (ledger, clock)
+    }
+
+    fn terms(limit: i128, duration: Option<&str>) -> Terms {
+        let window = Window::parse(duration, &TimeZone::UTC).unwrap();
+        Terms { scope: Scope::Global, limit: Some(PicoUsd(limit)), window }
+    }
+
+    fn hold(ledger: &Memory, clock: &Clock, amount: i128) -> Result<Hold, Refusal> {
+        ledger.reserve(&[(ID, PicoUsd(amount))], clock.now())
+    }
+
+    fn spent(ledger: &Memory, clock: &Clock) -> (i128, i128) {
+        let statement = ledger.statement(ID, clock.now()).unwrap();
+        (statement.spent.0, statement.reserved.0)
+    }
+
+    #[test]
+    fn a_hold_that_is_dropped_before_dispatch_charges_nothing() {
+        let (ledger, clock) = open(100, None);
+        drop(hold(&ledger, &clock, 60).unwrap());
+        assert_eq!(spent(&ledger, &clock), (0, 0));
+    }
+
+    #[test]
+    fn a_hold_that_is_dropped_after_dispatch_charges_what_is_known() {
+        let (ledger, clock) = open(100, None);
+        let mut noted = hold(&ledger, &clock, 60).unwrap();
+        noted.dispatched();
+        noted.note(PicoUsd(9));
+        noted.note(PicoUsd(7));
+        drop(noted);
+        assert_eq!(spent(&ledger, &clock), (9, 0));
+        let mut silent = hold(&ledger, &clock, 50).unwrap();
+        silent.dispatched();
+        drop(silent);
+        assert_eq!(spent(&ledger, &clock), (59, 0));
+        assert_eq!(ledger.statement(ID, clock.now()).unwrap().dropped, 2);
+    }
+
+    #[test]
+    fn a_panic_while_a_hold_is_open_leaks_nothing() {
+        let (ledger, clock) = open(100, None);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _hold = hold(&ledger, &clock, 60).unwrap();
+            panic!("on purpose");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(spent(&ledger, &clock), (0, 0));
+    }
+
+    #[test]
+    fn what_an_upstream_takes_beyond_its_cap_is_booked_as_excess() {
+        let (ledger, clock) = open(100, None);
+        let settled = hold(&ledger, &clock, 60).unwrap().settle(PicoUsd(130), clock.now());
+        assert_eq!(settled, Settled { charged: PicoUsd(130), excess: PicoUsd(70) });
+        assert_eq!(spent(&ledger, &clock), (130, 0));
+        assert_eq!(ledger.affordable(&[ID], clock.now()), PicoUsd::ZERO);
+        assert!(hold(&ledger, &clock, 1).is_err());
+    }
+
+    #[test]
+    fn a_negative_amount_is_no_credit() {
+        let (ledger, clock) = open(100, None);
+        hold(&ledger, &clock, -50).unwrap().settle(PicoUsd(-50), clock.now());
+        assert_eq!(spent(&ledger, &clock), (0, 0));
+        assert_eq!(ledger.affordable(&[ID], clock.now()), PicoUsd(100));
+    }
+
+    #[test]
+    fn a_budget_of_zero_denies_at_once_what_costs_anything() {
+        let (ledger, clock) = open(0, None);
+        assert!(hold(&ledger, &clock, 1).is_err());
+        assert!(hold(&ledger, &clock, 0).is_ok());
+    }
+
+    #[test]
+    fn what_is_held_across_the_end_of_a_window_counts_where_it_is_settled() {
+        let (ledger, clock) = open(100, Some("1h"));
+        let long = hold(&ledger, &clock, 70).unwrap();
+        hold(&ledger, &clock, 30).unwrap().settle(PicoUsd(30), clock.now());
+        clock.advance(std::time::Duration::from_secs(3_600));
+        assert_eq!(spent(&ledger, &clock), (0, 70));
+        assert!(hold(&ledger, &clock, 31).is_err());
+        long.settle(PicoUsd(65), clock.now());
+        assert_eq!(spent(&ledger, &clock), (65, 0));
+    }
+
+    #[test]
+    fn new_terms_keep_what_was_spent() {
+        let (ledger, clock) = open(100, Some("1d"));
+        hold(&ledger, &clock, 80).unwrap().settle(PicoUsd(80), clock.now());
+        ledger.account(ID, terms(50, Some("1d")), clock.now());
+        assert!(hold(&ledger, &clock, 1).is_err());
+        ledger.account(ID, terms(200, Some("1mo")), clock.now());
+        assert_eq!(ledger.affordable(&[ID], clock.now()), PicoUsd(120));
+    }
+
+    #[test]
+    fn an_earlier_process_is_counted_until_its_window_ends() {
+        let (ledger, clock) = open(100, Some("1d"));
+        let midnight = ledger.statement(ID, clock.now()).unwrap().resets_at_ms;
+        assert!(ledger.restore(ID, PicoUsd(40), midnight, clock.now()));
+        assert_eq!(spent(&ledger, &clock), (40, 0));
+        assert!(ledger.restore(ID, PicoUsd(40), Some(clock.now().wall_ms), clock.now()));
+        assert_eq!(spent(&ledger, &clock), (40, 0));
+        clock.advance(std::time::Duration::from_secs(86_400));
+        assert_eq!(spent(&ledger, &clock), (0, 0));
+        assert!(!ledger.restore(AccountId::Key(crate::vocabulary::KeyHash::of("x")), PicoUsd(1), None, clock.now()));
+    }
+
+    #[test]
+    fn growing_is_all_or_nothing() {
+        let (ledger, clock) = open(100, None);
+        let mut dear = hold(&ledger, &clock, 60).unwrap();
+        assert!(dear.grow(PicoUsd(41), clock.now()).is_err());
+        assert_eq!(spent(&ledger, &clock), (0, 60));
+        dear.grow(PicoUsd(40), clock.now()).unwrap();
+        assert_eq!((dear.held(), spent(&ledger, &clock)), (PicoUsd(100), (0, 100)));
+        dear.void();
+        assert_eq!(spent(&ledger, &clock), (0, 0));
+    }
+
+    #[test]
+    fn one_empty_account_stops_a_reservation_on_all() {
+        let (ledger, clock) = open(100, None);
+        let key = AccountId::Key(crate::vocabulary::KeyHash::of("sk-x"));
+        ledger.account(key, terms(5, None), clock.now());
+        let asks = [(key, PicoUsd(6)), (ID, PicoUsd(6))];
+        assert!(ledger.reserve(&asks, clock.now()).is_err());
+        assert_eq!(spent(&ledger, &clock), (0, 0));
+        assert_eq!(ledger.affordable(&[key, ID], clock.now()), PicoUsd(5));
+    }
 }

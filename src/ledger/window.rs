@@ -149,3 +149,107 @@ impl fmt::Display for BadDuration {
 }
 
 impl std::error::Error for BadDuration {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn next(duration: &str, from: &str, zone: &TimeZone) -> String {
+        let from: Timestamp = from.parse().unwrap();
+        let window = Window::parse(Some(duration), zone).unwrap();
+        Timestamp::from_millisecond(window.ends_after(from.as_millisecond()).unwrap()).unwrap().to_string()
+    }
+
+    #[test]
+    fn windows_end_at_instants_of_the_calendar() {
+        // A Saturday.
+        let from = "2026-11-21T01:49:33.5Z";
+        for (durations, end) in [
+            (&["1d", "daily", "24h"][..], "2026-11-22T00:00:00Z"),
+            (&["7d", "1w", "weekly"], "2026-11-23T00:00:00Z"),
+            (&["30d", "1mo", "monthly"], "2026-12-01T00:00:00Z"),
+            (&["3mo"], "2027-02-01T00:00:00Z"),
+            (&["10d"], "2026-12-01T00:00:00Z"),
+            (&["2w", "14d"], "2026-12-05T00:00:00Z"),
+            (&["1h", "hourly", "2h", "60m"], "2026-11-21T02:00:00Z"),
+            (&["5h"], "2026-11-21T05:00:00Z"),
+            (&["48h"], "2026-11-23T00:00:00Z"),
+            (&["30h"], "2026-11-22T06:00:00Z"),
+            (&["20m", "5s"], ""),
+            (&["90m"], "2026-11-21T03:00:00Z"),
+        ] {
+            for duration in durations {
+                let end = match *duration {
+                    "20m" => "2026-11-21T02:00:00Z",
+                    "5s" => "2026-11-21T01:49:35Z",
+                    _ => end,
+                };
+                assert_eq!(next(duration, from, &TimeZone::UTC), end, "{duration}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_end_begins_the_next_window() {
+        assert_eq!(next("1d", "2026-11-22T00:00:00Z", &TimeZone::UTC), "2026-11-23T00:00:00Z");
+        assert_eq!(next("1w", "2026-11-23T00:00:00Z", &TimeZone::UTC), "2026-11-30T00:00:00Z");
+        assert_eq!(next("1mo", "2026-12-01T00:00:00Z", &TimeZone::UTC), "2027-01-01T00:00:00Z");
+        assert_eq!(next("5h", "2026-11-21T20:00:00Z", &TimeZone::UTC), "2026-11-22T00:00:00Z");
+        assert_eq!(next("7s", "2026-11-21T20:00:56Z", &TimeZone::UTC), "2026-11-21T20:01:00Z");
+    }
+
+    #[test]
+    fn midnight_is_that_of_the_time_zone() {
+        let zone = TimeZone::fixed(jiff::tz::offset(-5));
+        assert_eq!(next("1d", "2026-11-21T01:49:33Z", &zone), "2026-11-21T05:00:00Z");
+        let zone = TimeZone::fixed(jiff::tz::Offset::from_seconds(19_800).unwrap());
+        assert_eq!(next("1h", "2026-11-21T01:49:33Z", &zone), "2026-11-21T02:30:00Z");
+    }
+
+    /// Central European rules, written out so that no time zone database is needed.
+    fn central_europe() -> TimeZone {
+        TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap()
+    }
+
+    #[test]
+    fn days_may_have_23_or_25_hours() {
+        let zone = central_europe();
+        assert_eq!(next("1d", "2026-03-28T23:00:00Z", &zone), "2026-03-29T22:00:00Z");
+        assert_eq!(next("1d", "2026-10-24T22:00:00Z", &zone), "2026-10-25T23:00:00Z");
+        assert_eq!(next("15m", "2026-10-25T01:20:00Z", &zone), "2026-10-25T01:30:00Z", "in the repeated hour");
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused() {
+        for text in ["", "d", "0d", "-1d", "1.5h", "1y", "30", "1 d", "1D", "999999999999d", "\u{0661}d"] {
+            assert!(Window::parse(Some(text), &TimeZone::UTC).is_err(), "{text}");
+        }
+        assert_eq!(Window::parse(None, &TimeZone::UTC), Ok(Window::forever()));
+        assert_eq!(Window::forever().ends_after(0), None);
+    }
+
+    #[test]
+    fn beyond_the_calendar_a_window_does_not_end() {
+        let window = Window::parse(Some("1d"), &TimeZone::UTC).unwrap();
+        assert_eq!((window.ends_after(i64::MAX), window.ends_after(i64::MIN)), (None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn a_window_ends_later_than_now_and_not_too_late(
+            count in 1i64..400, unit in 0usize..6, wall_ms in 0i64..4_102_444_800_000, east in any::<bool>(),
+        ) {
+            let (unit, unit_ms) = [
+                ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000), ("mo", 2_678_400_000),
+            ][unit];
+            let zone = if east { central_europe() } else { TimeZone::UTC };
+            let end = Window::parse(Some(&format!("{count}{unit}")), &zone).unwrap().ends_after(wall_ms).unwrap();
+            prop_assert!(end > wall_ms);
+            let month_of_30_days = if (count, unit) == (30, "d") { 86_400_000 } else { 0 };
+            let hour_of_summer_time = 3_600_000;
+            prop_assert!(end - wall_ms <= count * unit_ms + month_of_30_days + hour_of_summer_time);
+        }
+    }
+}

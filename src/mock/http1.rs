@@ -34,8 +34,7 @@ pub(super) async fn serve<IO>(io: IO, site: Arc<Site>) -> io::Result<()>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut line =
-        Line { io, input: BytesMut::with_capacity(READ_BYTES), output: Vec::new(), framed: Framed::ByLength };
+    let mut line = Line { io, input: BytesMut::with_capacity(READ_BYTES), output: Vec::new(), framed: Framed::Length };
     if site.h2 && line.speaks_h2().await? {
         return Box::pin(http2::serve(Rewound::new(line.input, line.io), site)).await;
     }
@@ -54,10 +53,10 @@ struct Line<IO> {
 /// How the answer's end is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framed {
-    ByLength,
-    ByChunks,
+    Length,
+    Chunks,
     /// To a client of HTTP/1.0, which does not know chunks.
-    ByClosing,
+    Closing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +106,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Line<IO> {
             Err(Trouble::Gone) => Ok(Next::Close),
             Err(Trouble::Io(error)) => Err(error),
             Err(Trouble::Refuse(status, message)) => {
-                self.framed = Framed::ByLength;
+                self.framed = Framed::Length;
                 script::play(self, site.refuse(status, message), &site.journal).await?;
                 Ok(Next::Close)
             }
@@ -130,11 +129,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Line<IO> {
     }
 
     async fn answer(&mut self, site: &Site, asked: Asked, heard: &Heard) -> io::Result<Next> {
-        self.framed = if asked.old { Framed::ByClosing } else { Framed::ByChunks };
+        self.framed = if asked.old { Framed::Closing } else { Framed::Chunks };
         match script::play(self, site.answer(asked.request, heard), &site.journal).await {
             Ok(Played::Whole) => {
                 site.journal.answered();
-                Ok(if self.framed == Framed::ByClosing { Next::Close } else { asked.next })
+                Ok(if self.framed == Framed::Closing { Next::Close } else { asked.next })
             }
             Ok(Played::Cut) => Ok(Next::Close),
             Err(error) => {
@@ -269,16 +268,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Wire for Line<IO> {
         }
         match head.length {
             Some(length) => {
-                self.framed = Framed::ByLength;
+                self.framed = Framed::Length;
                 write!(out, "content-length: {length}\r\n\r\n")
             }
-            None if self.framed == Framed::ByClosing => write!(out, "connection: close\r\n\r\n"),
+            None if self.framed == Framed::Closing => write!(out, "connection: close\r\n\r\n"),
             None => write!(out, "transfer-encoding: chunked\r\n\r\n"),
         }
     }
 
     fn push(&mut self, piece: &[u8]) {
-        if self.framed != Framed::ByChunks {
+        if self.framed != Framed::Chunks {
             return self.output.extend_from_slice(piece);
         }
         if piece.is_empty() {
@@ -317,7 +316,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Wire for Line<IO> {
     }
 
     async fn finish(&mut self) -> io::Result<()> {
-        if self.framed == Framed::ByChunks {
+        if self.framed == Framed::Chunks {
             self.output.extend_from_slice(b"0\r\n\r\n");
         }
         self.flush().await

@@ -79,6 +79,11 @@ impl Bucket {
         }
     }
 
+    /// Whether [`Bucket::try_take`] would succeed; takes nothing.
+    pub fn has(&self, n: u64, now: Now) -> bool {
+        self.limit > 0 && self.used(now).saturating_add(self.scaled(n.min(self.limit))) <= self.capacity()
+    }
+
     /// Takes `n` tokens whether they are there or not.
     pub fn charge(&self, n: u64, now: Now) {
         let supply = self.supply(now);
@@ -276,7 +281,9 @@ mod tests {
                     1 => { bucket.refund(n); level = (level + tokens).min(i128::from(limit) * minute); }
                     _ => {
                         let enough = level - i128::from(n.min(limit)) * minute;
+                        let has = bucket.has(n, at(now));
                         let taken = bucket.try_take(n, at(now)).is_ok();
+                        prop_assert_eq!(has, taken);
                         // Within a token's smallest fraction either answer is right.
                         if enough.abs() > i128::from(limit) * 2 { prop_assert_eq!(taken, enough > 0); }
                         if taken { level -= tokens; }

@@ -120,7 +120,7 @@ impl DeploymentLimits {
 
     /// Whether [`DeploymentLimits::try_take`] would succeed now; takes nothing.
     pub fn has_room(&self, tokens: u64, now: Now) -> bool {
-        self.try_take(tokens, now).is_ok()
+        self.parallel.as_ref().is_none_or(Parallel::has_room) && self.rates.have_room(tokens, now)
     }
 }
 
@@ -150,6 +150,11 @@ impl Rates {
             permit.hold_tokens(bucket);
         }
         Ok(())
+    }
+
+    fn have_room(&self, tokens: u64, now: Now) -> bool {
+        let has = |bucket: &Option<Arc<Bucket>>, n| bucket.as_ref().is_none_or(|bucket| bucket.has(n, now));
+        has(&self.requests, 1) && has(&self.tokens, tokens)
     }
 
     fn levels(&self, now: Now) -> [Option<Level>; 2] {

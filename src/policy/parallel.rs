@@ -30,6 +30,11 @@ impl Parallel {
         Some(Slot { open: Arc::clone(&self.open) })
     }
 
+    /// Whether a place is free; takes none.
+    pub fn has_room(&self) -> bool {
+        self.in_use() < self.limit
+    }
+
     /// How many places there are.
     pub fn limit(&self) -> u64 {
         self.limit

@@ -143,3 +143,134 @@ fn last_four(presented: &str) -> &str {
     let showable = presented.len() >= SHOWN_KEY_BYTES_MIN && last.bytes().all(|byte| byte.is_ascii_graphic());
     if showable { last } else { "" }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::vocabulary::Clock;
+
+    const MASTER: &str = "sk-master-0123456789";
+    const ADA: &str = "sk-ada-0123456789abcd";
+
+    fn entry(key: &str) -> VirtualKey {
+        VirtualKey {
+            hash: KeyHash::of(key),
+            shown: Some("sk-...abcd".to_owned()),
+            alias: Some("ada".to_owned()),
+            models: Vec::new(),
+            aliases: Vec::new(),
+            rpm_limit: None,
+            tpm_limit: None,
+            max_parallel_requests: None,
+            model_rpm_limit: Vec::new(),
+            model_tpm_limit: Vec::new(),
+            budget: None,
+            expires_ms: None,
+            blocked: false,
+            allowed_ips: Vec::new(),
+            tags: Vec::new(),
+            metadata: None,
+            place: String::new(),
+        }
+    }
+
+    fn enter(key: VirtualKey, presented: &Presented<'_>, address: Option<&str>) -> Result<Caller, Fault> {
+        let now = Clock::manual(1_763_604_533_704).now();
+        let ring = KeyRing::build(Some(&Secret::new(MASTER)), &[key], &|_| None, None, now);
+        ring.authenticate(presented, address.map(|address| address.parse().unwrap()), now)
+    }
+
+    fn shown(text: &str) -> Presented<'_> {
+        Presented::Key(Cow::Borrowed(text))
+    }
+
+    fn refused(text: &str) -> Fault {
+        enter(entry(ADA), &shown(text), None).unwrap_err()
+    }
+
+    #[test]
+    fn master_and_virtual_keys_are_let_in() {
+        assert!(matches!(enter(entry(ADA), &shown(MASTER), None), Ok(Caller::Master)));
+        let caller = enter(entry(ADA), &shown(ADA), None).unwrap();
+        assert_eq!(caller.key().unwrap().hash, KeyHash::of(ADA));
+    }
+
+    #[test]
+    fn without_a_master_key_nothing_is_the_master_key() {
+        let now = Clock::manual(0).now();
+        let ring = KeyRing::build(None, &[], &|_| None, None, now);
+        assert!(ring.is_empty());
+        for text in ["", "sk-", MASTER] {
+            assert!(ring.authenticate(&shown(text), None, now).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_key_and_a_malformed_one_are_told_apart() {
+        let fault = enter(entry(ADA), &Presented::Nothing, None).unwrap_err();
+        assert_eq!((fault.kind, &*fault.public), (Kind::NoKey, "Authentication Error, No api key passed in."));
+        let fault = enter(entry(ADA), &Presented::Malformed, None).unwrap_err();
+        assert_eq!(fault.kind, Kind::MalformedKey);
+        assert!(fault.public.ends_with("Ensure Key has `Bearer ` prefix."));
+        assert_eq!(refused(&format!("sk-{}", "x".repeat(PRESENTED_BYTES_MAX))).kind, Kind::MalformedKey);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_by_its_hash_and_at_most_four_characters() {
+        let fault = refused("sk-unknown-key-0000");
+        assert_eq!((fault.kind, fault.param.as_deref()), (Kind::UnknownKey, Some("key")));
+        assert_eq!(
+            fault.public,
+            format!(
+                "Authentication Error, Invalid proxy server token passed. Received API Key = sk-...0000, Key Hash \
+                 (Token) ={}. Unable to find token in cache or `LiteLLM_VerificationTokenTable`",
+                KeyHash::of("sk-unknown-key-0000")
+            )
+        );
+        assert!(refused("sk-short").public.contains("Received API Key = sk-..., Key Hash"));
+        assert!(refused("sk-long-enough-but-\u{202e}abc").public.contains("Received API Key = sk-..., Key Hash"));
+        let fault = refused("not-a-virtual-key-y123");
+        assert_eq!(fault.public, "LiteLLM Virtual Key expected. Received=****y123, expected to start with 'sk-'.");
+    }
+
+    #[test]
+    fn a_key_differs_in_every_byte_and_its_case() {
+        for text in ["sk-ada-0123456789abcD", "sk-ada-0123456789abc", "sk-ada-0123456789abcd ", "SK-ada-0123456789abcd"]
+        {
+            refused(text);
+        }
+    }
+
+    #[test]
+    fn a_hash_is_no_key() {
+        refused(&KeyHash::of(ADA).to_string());
+    }
+
+    #[test]
+    fn blocked_and_expired_keys_stay_outside() {
+        let fault = enter(VirtualKey { blocked: true, ..entry(ADA) }, &shown(ADA), None).unwrap_err();
+        assert_eq!(fault.kind, Kind::BlockedKey);
+        let key = VirtualKey { expires_ms: Some(1_763_604_533_704), ..entry(ADA) };
+        let fault = enter(key, &shown(ADA), None).unwrap_err();
+        assert_eq!((fault.kind, fault.param.as_deref()), (Kind::ExpiredKey, Some("sk-...abcd")));
+        assert_eq!(
+            fault.public,
+            "Authentication Error - Expired Key. Key Expiry time 2025-11-20 02:08:53.704+00:00 and current time \
+             2025-11-20 02:08:53.704+00:00"
+        );
+        assert!(enter(VirtualKey { expires_ms: Some(1_763_604_533_705), ..entry(ADA) }, &shown(ADA), None).is_ok());
+    }
+
+    #[test]
+    fn a_key_bound_to_addresses_needs_one_of_them() {
+        let bound = || VirtualKey { allowed_ips: vec!["10.1.0.0/16".parse().unwrap()], ..entry(ADA) };
+        for inside in ["10.1.2.3", "::ffff:10.1.2.3"] {
+            assert!(enter(bound(), &shown(ADA), Some(inside)).is_ok(), "{inside}");
+        }
+        for outside in [Some("10.2.0.1"), Some("::1"), None] {
+            assert_eq!(enter(bound(), &shown(ADA), outside).unwrap_err().kind, Kind::AddressNotAllowed);
+        }
+    }
+}

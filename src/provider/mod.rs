@@ -1,1 +1,90 @@
-//! (being written)
+//! What upstreams speak. A vendor with OpenAI's API is a row in [`compatible`]; Azure has a file of its own.
+//!
+//! Nobody outside this folder matches on a vendor's name: a [`Provider`] is looked up once, when the configuration is
+//! built, and prepares a [`Target`] from which every request is written from scratch.
+
+mod azure;
+mod compatible;
+mod target;
+
+pub use target::{BadTarget, Target};
+
+use crate::config;
+use crate::dialect::openai::Endpoint;
+
+/// How a vendor reports the usage of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamUsage {
+    /// When asked with `stream_options.include_usage`.
+    WhenAsked,
+    /// Always; the question is refused or has no effect.
+    Always,
+}
+
+/// A vendor: where it is, how it is asked, what is peculiar about it.
+pub trait Provider: Send + Sync {
+    /// The prefix in `litellm_params.model`.
+    fn name(&self) -> &'static str;
+
+    /// The usual base URL; `None` where only the configuration can know it.
+    fn base(&self) -> Option<&'static str>;
+
+    /// Environment variables that usually hold the key, first match wins.
+    fn key_env(&self) -> &'static [&'static str];
+
+    /// Environment variables that usually hold the base URL, first match wins.
+    fn base_env(&self) -> &'static [&'static str];
+
+    /// Whether the vendor answers without a key (servers on one's own machines).
+    fn keyless(&self) -> bool;
+
+    /// How the usage of a stream is had.
+    fn stream_usage(&self) -> StreamUsage;
+
+    /// The parameter that bounds a chat answer.
+    fn output_cap(&self) -> &'static str {
+        "max_tokens"
+    }
+
+    /// Where and with what credential a deployment is reached.
+    ///
+    /// # Errors
+    /// A base URL is missing or is not an `http(s)://host[:port][/path]`, or a credential is not a header value.
+    fn target(&self, deployment: &config::Deployment) -> Result<Target, BadTarget>;
+
+    /// The path of an endpoint for a model, with its query, below the target's host.
+    fn path(&self, target: &Target, endpoint: Endpoint, model: &str) -> String;
+}
+
+/// The vendor with this prefix.
+pub fn find(name: &str) -> Option<&'static dyn Provider> {
+    match compatible::find(name) {
+        Some(row) => Some(row),
+        None => (name == azure::AZURE.name()).then_some(&azure::AZURE as &dyn Provider),
+    }
+}
+
+/// The names of all vendors, for messages.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    compatible::ROWS.iter().map(Provider::name).chain([azure::AZURE.name()])
+}
+
+/// The vendor that a bare model name usually means (`gpt-4o` is OpenAI's).
+pub fn guess(model: &str) -> Option<&'static str> {
+    const OPENAI: [&str; 9] =
+        ["gpt-", "o1", "o3", "o4", "chatgpt-", "text-embedding-", "ft:gpt-", "davinci-", "babbage-"];
+    OPENAI.iter().any(|prefix| model.starts_with(prefix)).then_some("openai")
+}
+
+/// Writes `text` as one path segment: everything but unreserved characters is percent-encoded (RFC 3986, 3.3).
+pub(crate) fn path_segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

@@ -1,1 +1,27 @@
-//! (being written)
+//! The only place that names Pingora: connections, hooks, peers, answers, and the life of the process.
+//!
+//! [`Gateway`] is a `ProxyHttp` filter that anyone can mount in a Pingora server of their own; [`serve`] is our own way of
+//! running it, with a front door that bounds connections, reload, drain and socket hand-over.
+
+mod answer;
+mod body;
+mod context;
+mod door;
+mod framing;
+mod gate;
+mod gateway;
+mod guard;
+mod handover;
+mod peer;
+mod plain;
+mod replay;
+mod resolve;
+mod serve;
+mod signals;
+mod tls;
+
+pub use context::Context;
+pub use gate::Gate;
+pub use gateway::Gateway;
+pub use serve::{Listen, ServeError, Source, serve};
+pub use tls::CertificateFiles;

@@ -1,1 +1,9 @@
-//! (being written)
+//! Model groups, aliases, wildcards and the choice of a deployment.
+
+mod pattern;
+mod shuffle;
+mod table;
+
+pub use pattern::Pattern;
+pub use shuffle::{Member, Tried, choose};
+pub use table::{Group, Resolved, Table};

@@ -11,6 +11,7 @@ use super::labels::{KeyLabel, Target};
 /// What [`super::Telemetry::emit`] takes. Texts may be hostile: they are capped and escaped where they are shown, and
 /// none of them ever becomes a label.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "an event lives on the stack and is lent once")]
 pub enum Event<'a> {
     /// The gateway accepts connections.
     Started(Started<'a>),

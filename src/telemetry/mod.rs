@@ -15,6 +15,7 @@ mod kinds;
 mod labels;
 mod levels;
 pub mod log;
+mod metrics;
 mod process;
 mod sample;
 mod store;

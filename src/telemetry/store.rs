@@ -184,13 +184,15 @@ impl Store {
         let rest = DeploymentName::other();
         let served = Served::of(&rest);
         let place = Place { key: KeyName::other(), served: served.clone(), endpoint: Endpoint::Other };
+        let rest_block = Arc::new(Block::new(place.clone(), rest.clone()));
+        let rest_course = Arc::new(Course::new(served.clone(), rest));
         Self {
-            blocks: Mutex::default(),
-            courses: Mutex::default(),
+            blocks: Mutex::new(HashMap::from([(place, Arc::clone(&rest_block))])),
+            courses: Mutex::new(HashMap::from([(served, Arc::clone(&rest_course))])),
             left: AtomicUsize::new(series),
             spare: series / 4,
-            rest_block: Arc::new(Block::new(place, rest.clone())),
-            rest_course: Arc::new(Course::new(served, rest)),
+            rest_block,
+            rest_course,
             collapsed: AtomicU64::new(0),
         }
     }
@@ -250,18 +252,14 @@ impl Store {
         self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough).ok()
     }
 
-    /// Every block, those of the rest included.
+    /// Every block, that of the rest included.
     pub(super) fn blocks(&self) -> Vec<Arc<Block>> {
-        let mut blocks: Vec<_> = locked(&self.blocks).values().cloned().collect();
-        blocks.push(Arc::clone(&self.rest_block));
-        blocks
+        locked(&self.blocks).values().cloned().collect()
     }
 
     /// Every course, that of the rest included.
     pub(super) fn courses(&self) -> Vec<Arc<Course>> {
-        let mut courses: Vec<_> = locked(&self.courses).values().cloned().collect();
-        courses.push(Arc::clone(&self.rest_course));
-        courses
+        locked(&self.courses).values().cloned().collect()
     }
 
     /// Lets go of what no configuration in use has a name for, and takes its room back.

@@ -21,7 +21,8 @@ pub(super) fn push_shown(out: &mut String, text: &str, bytes_max: usize) {
             continue;
         }
         push_escaped(out, c);
-        word_start = !c.is_alphanumeric();
+        // A letter of another script is no reason to show a key; `task-...` is a reason not to hide one.
+        word_start = !c.is_ascii_alphanumeric();
         rest = rest.get(c.len_utf8()..).unwrap_or_default();
     }
     if shown.len() < text.len() {
@@ -30,7 +31,11 @@ pub(super) fn push_shown(out: &mut String, text: &str, bytes_max: usize) {
 }
 
 fn head(text: &str, bytes_max: usize) -> &str {
-    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default()
+    let mut end = bytes_max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
 }
 
 fn key_at_start(text: &str) -> usize {
@@ -91,6 +96,7 @@ mod tests {
     fn a_key_in_a_name_is_not_shown_but_a_task_is() {
         assert_eq!(shown("sk-proj-0123456789abcdef"), "sk-…");
         assert_eq!(shown("use sk-0123456789abcdef_x now"), "use sk-… now");
+        assert_eq!(shown("模sk-0123456789abcdef"), "模sk-…");
         assert_eq!(shown("task-0123456789abcdef"), "task-0123456789abcdef");
         assert_eq!(shown("sk-short"), "sk-short");
     }

@@ -27,7 +27,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Names,
         "all models",
         "The models, aliases, access groups and wildcards the key may use.",
-        "[example-chat, \"openai/*\"]",
+        "[example-chat, standard]",
     ),
     Key::new(
         "virtual_keys[].aliases",

@@ -1,13 +1,175 @@
 //! What a model wrote, kept for counting tokens where the provider reports none.
 
+use crate::json::{self, Cursor};
+
 /// The most text that is kept, in bytes.
 pub const PRODUCED_SAMPLE_BYTES_MAX: usize = 64 * 1024;
+/// How deep parts of a message lie within each other at most.
+const PARTS_DEPTH_MAX: u32 = 6;
 
-/// Text of a reply: content, reasoning, refusals and tool arguments.
+/// Text of a reply: content, reasoning, refusals and tool calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Produced {
     /// The beginning of it, up to [`PRODUCED_SAMPLE_BYTES_MAX`].
     pub sample: String,
     /// The bytes of all of it.
     pub bytes: u64,
+}
+
+/// What the choices of one chunk, or of a whole reply, say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Choices {
+    /// How many there are.
+    pub(super) count: u64,
+    /// One of them gave its finish reason.
+    pub(super) finished: bool,
+}
+
+impl Produced {
+    /// Adds the inside of a JSON string.
+    fn add(&mut self, inside: &[u8]) {
+        let room = PRODUCED_SAMPLE_BYTES_MAX - self.sample.len();
+        if room == 0 {
+            self.bytes = self.bytes.saturating_add(inside.len() as u64);
+            return;
+        }
+        let text = json::unescape(inside);
+        self.bytes = self.bytes.saturating_add(text.len() as u64);
+        self.sample.push_str(text.get(..floor_char_boundary(&text, room)).unwrap_or_default());
+    }
+
+    /// Reads an array of choices: `delta`, `message` or `text` in each.
+    pub(super) fn read_choices(&mut self, cursor: &mut Cursor<'_>) -> Option<Choices> {
+        let mut choices = Choices::default();
+        if cursor.peek()? != b'[' {
+            cursor.skip()?;
+            return Some(choices);
+        }
+        cursor.open_array()?;
+        while cursor.element()? {
+            choices.count += 1;
+            self.read_choice(cursor, &mut choices)?;
+        }
+        Some(choices)
+    }
+
+    fn read_choice(&mut self, cursor: &mut Cursor<'_>, choices: &mut Choices) -> Option<()> {
+        if cursor.peek()? != b'{' {
+            return cursor.skip().map(|_| ());
+        }
+        cursor.open_object()?;
+        while let Some(key) = cursor.key()? {
+            match key.of(cursor.text()) {
+                b"\"delta\"" | b"\"message\"" => self.read_message(cursor)?,
+                b"\"text\"" => self.read_parts(cursor, 0)?,
+                b"\"finish_reason\"" => choices.finished |= !json::is_null(cursor.skip()?.of(cursor.text())),
+                _ => cursor.skip().map(|_| ())?,
+            }
+        }
+        Some(())
+    }
+
+    fn read_message(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
+        if cursor.peek()? != b'{' {
+            return cursor.skip().map(|_| ());
+        }
+        cursor.open_object()?;
+        let mut reasoned = false;
+        while let Some(key) = cursor.key()? {
+            match key.of(cursor.text()) {
+                b"\"content\"" | b"\"refusal\"" | b"\"tool_calls\"" | b"\"function_call\"" => {
+                    self.read_parts(cursor, 0)?;
+                }
+                // Some vendors say it under both names.
+                b"\"reasoning\"" | b"\"reasoning_content\"" if !reasoned => {
+                    reasoned = matches!(cursor.peek()?, b'"' | b'[');
+                    self.read_parts(cursor, 0)?;
+                }
+                _ => cursor.skip().map(|_| ())?,
+            }
+        }
+        Some(())
+    }
+
+    /// A text, or parts of one: the strings under the keys that carry text.
+    fn read_parts(&mut self, cursor: &mut Cursor<'_>, depth: u32) -> Option<()> {
+        match cursor.peek()? {
+            b'"' => {
+                let text = cursor.skip()?.of(cursor.text());
+                self.add(text.get(1..text.len() - 1)?);
+            }
+            b'[' if depth < PARTS_DEPTH_MAX => {
+                cursor.open_array()?;
+                while cursor.element()? {
+                    self.read_parts(cursor, depth + 1)?;
+                }
+            }
+            b'{' if depth < PARTS_DEPTH_MAX => {
+                cursor.open_object()?;
+                while let Some(key) = cursor.key()? {
+                    match key.of(cursor.text()) {
+                        b"\"text\"" | b"\"thinking\"" | b"\"function\"" | b"\"name\"" | b"\"arguments\"" => {
+                            self.read_parts(cursor, depth + 1)?;
+                        }
+                        _ => cursor.skip().map(|_| ())?,
+                    }
+                }
+            }
+            _ => cursor.skip().map(|_| ())?,
+        }
+        Some(())
+    }
+}
+
+fn floor_char_boundary(text: &str, most: usize) -> usize {
+    let most = most.min(text.len());
+    (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(choices: &str) -> (Produced, Option<Choices>) {
+        let mut produced = Produced::default();
+        let choices = produced.read_choices(&mut Cursor::new(choices.as_bytes()));
+        (produced, choices)
+    }
+
+    #[test]
+    fn text_is_collected_wherever_vendors_put_it() {
+        for (choices, text) in [
+            (r#"[{"delta":{"content":"a\nb"}}]"#, "a\nb"),
+            (r#"[{"delta":{"content":"","reasoning_content":"hm","reasoning":"hm"}}]"#, "hm"),
+            (r#"[{"delta":{"reasoning_content":null,"reasoning":"hm"}}]"#, "hm"),
+            (r#"[{"text":"plain","logprobs":null}]"#, "plain"),
+            (r#"[{"message":{"content":null,"refusal":"no"}}]"#, "no"),
+            (r#"[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"t"}]}]}}]"#, "t"),
+            (r#"[{"delta":{"tool_calls":[{"id":"x","function":{"name":"f","arguments":"{}"}}]}}]"#, "f{}"),
+            (r#"[{"delta":{"role":"assistant"}},{"delta":{"content":"2"}}]"#, "2"),
+            (r#"[]"#, ""),
+        ] {
+            let (produced, read) = read(choices);
+            assert_eq!((produced.sample.as_str(), produced.bytes), (text, text.len() as u64), "{choices}");
+            assert!(read.is_some(), "{choices}");
+        }
+    }
+
+    #[test]
+    fn the_sample_is_bounded_and_ends_at_a_character() {
+        let text = "\u{e9}".repeat(PRODUCED_SAMPLE_BYTES_MAX);
+        let mut produced = Produced::default();
+        produced.add(b"x");
+        produced.add(text.as_bytes());
+        produced.add(b"yy");
+        assert_eq!(produced.sample.len(), PRODUCED_SAMPLE_BYTES_MAX - 1);
+        assert_eq!(produced.bytes, 1 + 2 * PRODUCED_SAMPLE_BYTES_MAX as u64 + 2);
+    }
+
+    #[test]
+    fn a_finish_reason_is_noticed() {
+        let finished = |choices| read(choices).1.unwrap().finished;
+        assert!(finished(r#"[{"finish_reason":null},{"finish_reason":"stop"}]"#));
+        assert!(!finished(r#"[{"finish_reason":null}]"#));
+    }
 }

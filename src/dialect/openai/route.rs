@@ -1,5 +1,7 @@
 //! Which endpoint a request is for. The only place that looks at a path.
 
+use crate::vocabulary::ModelName;
+
 /// The calls that go to a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -9,6 +11,17 @@ pub enum Endpoint {
     Completions,
     /// Embeddings.
     Embeddings,
+}
+
+impl Endpoint {
+    /// The end of its path, at every provider: `/chat/completions`.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/chat/completions",
+            Self::Completions => "/completions",
+            Self::Embeddings => "/embeddings",
+        }
+    }
 }
 
 /// What a method and a path ask for.
@@ -43,6 +56,168 @@ pub enum Route {
 }
 
 /// Reads method and path (a query may follow; it is ignored).
-pub fn route(_method: &str, _path: &str) -> Route {
-    Route::NotFound
+///
+/// One trailing slash is overlooked. Doubled slashes, dot segments and encoded letters outside of a model's name are not:
+/// no such path. Names of models are decoded once and must be model names after that.
+pub fn route(method: &str, path: &str) -> Route {
+    let path = path.split('?').next().unwrap_or_default();
+    let trimmed = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
+    let Some(route) = fixed(trimmed).or_else(|| call(trimmed)).or_else(|| one_model(trimmed)) else {
+        return Route::NotFound;
+    };
+    let (allowed, allow) = match route {
+        Route::Call { .. } => (method == "POST", "POST"),
+        _ => (matches!(method, "GET" | "HEAD"), "GET, HEAD"),
+    };
+    if allowed { route } else { Route::MethodNotAllowed { allow } }
+}
+
+fn fixed(path: &str) -> Option<Route> {
+    Some(match path {
+        "/" => Route::Root,
+        "/v1/models" | "/models" => Route::Models,
+        "/health/liveliness" | "/health/liveness" => Route::Liveness,
+        "/health/readiness" => Route::Readiness,
+        "/metrics" => Route::Metrics,
+        _ => return None,
+    })
+}
+
+fn call(path: &str) -> Option<Route> {
+    // The longer suffix first: completions are the end of chat completions.
+    for endpoint in [Endpoint::ChatCompletions, Endpoint::Completions, Endpoint::Embeddings] {
+        let Some(before) = path.strip_suffix(endpoint.path()) else { continue };
+        let model = match before {
+            "" | "/v1" => None,
+            _ => {
+                let name = before.strip_prefix("/engines/").or_else(|| before.strip_prefix("/openai/deployments/"))?;
+                Some(decode(name)?)
+            }
+        };
+        return Some(Route::Call { endpoint, model });
+    }
+    None
+}
+
+fn one_model(path: &str) -> Option<Route> {
+    let name = path.strip_prefix("/v1/models/").or_else(|| path.strip_prefix("/models/"))?;
+    decode(name).map(Route::Model)
+}
+
+/// Decodes `%XX` once. None for what is broken, is no model name, or would be decoded again by somebody else.
+fn decode(name: &str) -> Option<String> {
+    let mut bytes = name.bytes();
+    let mut decoded = Vec::with_capacity(name.len());
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => hex(bytes.next()?)? << 4 | hex(bytes.next()?)?,
+            plain => plain,
+        });
+    }
+    let decoded = String::from_utf8(decoded).ok()?;
+    let name = ModelName::parse(&decoded).ok()?;
+    (!name.as_str().contains('%')).then_some(decoded)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn call_of(endpoint: Endpoint, model: Option<&str>) -> Route {
+        Route::Call { endpoint, model: model.map(str::to_owned) }
+    }
+
+    #[test]
+    fn every_form_of_a_call_is_known() {
+        for endpoint in [Endpoint::ChatCompletions, Endpoint::Completions, Endpoint::Embeddings] {
+            let end = endpoint.path();
+            for (path, model) in [
+                (format!("/v1{end}"), None),
+                (format!("{end}"), None),
+                (format!("/v1{end}/"), None),
+                (format!("/v1{end}?model=x"), None),
+                (format!("/engines/gpt-4o{end}"), Some("gpt-4o")),
+                (format!("/engines/openai/gpt-4o{end}"), Some("openai/gpt-4o")),
+                (format!("/openai/deployments/gpt-4o{end}?api-version=2024-10-21"), Some("gpt-4o")),
+                (format!("/openai/deployments/a%2Fb%20c{end}"), Some("a/b c")),
+            ] {
+                assert_eq!(route("POST", &path), call_of(endpoint, model), "{path}");
+                assert_eq!(route("GET", &path), Route::MethodNotAllowed { allow: "POST" }, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_rest_is_read_with_get() {
+        for (path, expected) in [
+            ("/", Route::Root),
+            ("/v1/models", Route::Models),
+            ("/models/", Route::Models),
+            ("/v1/models/gpt-4o", Route::Model("gpt-4o".to_owned())),
+            ("/models/openai/gpt-4o", Route::Model("openai/gpt-4o".to_owned())),
+            ("/models/openai%2fgpt-4o", Route::Model("openai/gpt-4o".to_owned())),
+            ("/health/liveliness", Route::Liveness),
+            ("/health/liveness", Route::Liveness),
+            ("/health/readiness", Route::Readiness),
+            ("/metrics", Route::Metrics),
+        ] {
+            assert_eq!(route("GET", path), expected, "{path}");
+            assert_eq!(route("HEAD", path), expected, "{path}");
+            assert_eq!(route("DELETE", path), Route::MethodNotAllowed { allow: "GET, HEAD" }, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_climbs_or_hides_is_not_found() {
+        for path in [
+            "",
+            "*",
+            "//",
+            "/v1",
+            "/v1//chat/completions",
+            "//v1/chat/completions",
+            "/v1/chat/completions//",
+            "/v1/./chat/completions",
+            "/v1/../v1/chat/completions",
+            "/v1/%63hat/completions",
+            "/V1/chat/completions",
+            "/v1/chat/completions/x",
+            "/v1/chat/completions;x",
+            "/engines//chat/completions",
+            "/engines/chat/completions",
+            "/engines/../chat/completions",
+            "/engines/%2e%2e/chat/completions",
+            "/engines/a/%2e%2e/b/completions",
+            "/engines/a%2f..%2fb/completions",
+            "/engines/a%00/chat/completions",
+            "/engines/a%/chat/completions",
+            "/engines/a%zz/chat/completions",
+            "/engines/a%252e/chat/completions",
+            "/engines/a%ff/chat/completions",
+            "/openai/deployments/completions",
+            "/v1/models/..",
+            "/models//x",
+            "http://host/v1/models",
+        ] {
+            assert_eq!(route("POST", path), Route::NotFound, "{path}");
+            assert_eq!(route("GET", path), Route::NotFound, "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_names_only_model_names(path in "/(engines/|models/|v1/)?[a-z%2eEfF./]{0,20}(/completions)?") {
+            for method in ["GET", "POST"] {
+                if let Route::Model(name) | Route::Call { model: Some(name), .. } = route(method, &path) {
+                    prop_assert!(ModelName::parse(&name).is_ok());
+                }
+            }
+        }
+    }
 }

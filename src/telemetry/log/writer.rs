@@ -145,7 +145,7 @@ mod tests {
         (0..pushed).for_each(|_| writer.push(&line));
         assert!(!writer.flush(Duration::ZERO));
         assert!(writer.dropped() > 0);
-        (0..2).for_each(|_| drop(open.send(())));
+        (0..2).for_each(|_| open.send(()).unwrap());
         let mut kept = written.recv().unwrap().len();
         if writer.dropped() as usize + kept / line.len() < pushed {
             kept += written.recv().unwrap().len();

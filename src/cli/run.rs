@@ -1,0 +1,128 @@
+//! What `main` does: from arguments to an exit code.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::args::{Arguments, Command, ServeArguments};
+use super::source::{Configured, Served, environment};
+use super::{check, quickstart};
+use crate::config::{self, Purpose, Report};
+use crate::exchange::Surroundings;
+use crate::ledger::Memory;
+use crate::proxy::{CertificateFiles, Gate, Listen, serve};
+use crate::telemetry::{ConfigRemark, Event, LogTo, Options, SERIES_MAX, Telemetry};
+use crate::vocabulary::Clock;
+
+/// Exit code of a configuration or an address that cannot be served.
+const UNUSABLE: u8 = 1;
+
+/// Does what the arguments say; the exit code.
+pub fn run(arguments: Arguments) -> u8 {
+    let done = match arguments.command {
+        Some(Command::Check { file, json }) => return run_check(&file, json),
+        Some(Command::Mock(mock)) => crate::mock::run(mock),
+        Some(Command::Keys { markdown }) => print_keys(markdown),
+        None => return run_serve(&arguments.serve),
+    };
+    match done {
+        Ok(()) => 0,
+        Err(error) => complain(&error.to_string()),
+    }
+}
+
+fn complain(text: &str) -> u8 {
+    // Nobody can be told if standard error is gone.
+    let _unheard = writeln!(io::stderr(), "tollgate: {text}");
+    UNUSABLE
+}
+
+fn run_check(file: &std::path::Path, json: bool) -> u8 {
+    let format = if json { check::Format::Json } else { check::Format::Text };
+    let surroundings = config::Surroundings { env: &environment, providers: &Served, purpose: Purpose::Serve };
+    match check::run(file, format, &mut io::stdout().lock(), &surroundings) {
+        Ok(verdict) => verdict.exit_code(),
+        Err(error) => complain(&error.to_string()),
+    }
+}
+
+fn print_keys(markdown: bool) -> io::Result<()> {
+    let text = if markdown { config::reference_markdown() } else { config::full_yaml() };
+    io::stdout().write_all(text.as_bytes())
+}
+
+fn run_serve(arguments: &ServeArguments) -> u8 {
+    let clock = Clock::machine();
+    let terminal = io::stderr().is_terminal() && !arguments.json_logs;
+    let log = if terminal { LogTo::Stderr } else { LogTo::StderrJson };
+    let telemetry = Telemetry::new(Options { log, series_max: SERIES_MAX, started_ms: clock.now().wall_ms });
+    let around = Surroundings { clock, ledger: Arc::new(Memory::new()), telemetry };
+    around.telemetry.capture_libraries(around.clock.clone());
+    count_panics(&around);
+    let configured = arguments.config.clone().map_or(Configured::QuickStart, Configured::File);
+    remark_flags(arguments, &around);
+    let (settings, report) = configured.read();
+    remark(&report, &around);
+    let Some(settings) = settings else {
+        let fatal: Vec<_> = report.findings.iter().filter(|finding| finding.status.is_fatal()).map(ToString::to_string).collect();
+        around.telemetry.flush(std::time::Duration::from_secs(1));
+        return complain(&fatal.join("\ntollgate: "));
+    };
+    let quick = matches!(configured, Configured::QuickStart);
+    let ready = |address: SocketAddr, gate: &Gate| greet(address, gate, arguments, quick);
+    match serve(settings, Arc::new(configured), &listen(arguments), around.clone(), ready) {
+        Ok(()) => 0,
+        Err(error) => {
+            around.telemetry.flush(std::time::Duration::from_secs(1));
+            complain(&error.to_string())
+        }
+    }
+}
+
+fn listen(arguments: &ServeArguments) -> Listen {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let files = |certificate: &PathBuf, key: &PathBuf| CertificateFiles { certificate: certificate.clone(), key: key.clone() };
+    let tls = arguments.ssl_certfile_path.as_ref().zip(arguments.ssl_keyfile_path.as_ref());
+    Listen {
+        address: SocketAddr::new(arguments.host, arguments.port),
+        tls: tls.map(|(certificate, key)| files(certificate, key)),
+        workers: arguments.num_workers.unwrap_or_else(cores),
+    }
+}
+
+fn greet(address: SocketAddr, gate: &Gate, arguments: &ServeArguments, quick: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let scheme = if arguments.ssl_certfile_path.is_some() { "https" } else { "http" };
+    writeln!(out, "tollgate: listening on {scheme}://{address}")?;
+    out.flush()?;
+    if quick {
+        let models: Vec<_> = gate.world().table.listed().into_iter().map(str::to_owned).collect();
+        quickstart::greet(&mut out, address, &models)?;
+    }
+    Ok(())
+}
+
+fn remark_flags(arguments: &ServeArguments, around: &Surroundings) {
+    for flag in arguments.ignored.given() {
+        let text = format!("{flag} has no effect here: set it in the configuration");
+        around.telemetry.emit(&Event::ConfigRemark(ConfigRemark { place: "command line", text: &text }), around.clock.now());
+    }
+}
+
+fn remark(report: &Report, around: &Surroundings) {
+    for finding in report.notable().filter(|finding| !finding.status.is_fatal()) {
+        let place = format!("{}:{}", finding.file, finding.line);
+        let text = format!("{}: {}", finding.key, finding.reason);
+        around.telemetry.emit(&Event::ConfigRemark(ConfigRemark { place: &place, text: &text }), around.clock.now());
+    }
+}
+
+/// A panic ends one task only; it is counted and its place is logged, its message is not: it may hold what a client sent.
+fn count_panics(around: &Surroundings) {
+    let around = around.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map_or_else(String::new, |at| format!("{}:{}", at.file(), at.line()));
+        around.telemetry.emit(&Event::Panicked(&place), around.clock.now());
+    }));
+}

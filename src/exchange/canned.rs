@@ -1,0 +1,107 @@
+//! `mock_response`: an answer from the configuration, without an upstream.
+
+use std::fmt::Write;
+
+use bytes::Bytes;
+
+use super::plan::Planned;
+use super::reply::Reply;
+use crate::dialect::openai::{Endpoint, Produced};
+use crate::json;
+use crate::pricing::{prompt, tokens};
+use crate::vocabulary::{Metered, Now, Usage};
+
+/// Numbers in a canned embedding.
+const DIMENSIONS: usize = 8;
+
+impl Planned {
+    /// The whole answer of the current attempt's deployment, where it has a canned one: JSON, or the events of a stream.
+    pub fn canned(&mut self, now: Now) -> Option<Bytes> {
+        let text = self.deployment()?.settings.mock_response.clone()?;
+        let model = self.request.model.as_str();
+        let completion = if self.request.endpoint == Endpoint::Embeddings { 0 } else { tokens::count(model, &text) };
+        let usage = Usage { prompt: prompt::estimate_prompt(model, &self.request.body), completion, ..Usage::default() };
+        let answer = match (self.request.endpoint, self.request.stream) {
+            (Endpoint::Embeddings, _) => self.embedding(&usage),
+            (_, false) => self.object(&text, &usage, now),
+            (_, true) => self.events(&text, &usage, now),
+        };
+        self.reply = Reply::Over { metered: Metered::Reported(usage), produced: Produced::default(), answered: true };
+        if let Some(current) = &mut self.current {
+            (current.first_byte, current.ended) = (Some(now), Some(now));
+        }
+        Some(Bytes::from(answer))
+    }
+
+    fn object(&self, text: &str, usage: &Usage, now: Now) -> String {
+        let text = quoted(text);
+        let (kind, choice) = match self.request.endpoint {
+            Endpoint::Completions => ("text_completion", format!(r#""text":{text},"logprobs":null"#)),
+            _ => ("chat.completion", format!(r#""message":{{"role":"assistant","content":{text},"refusal":null}}"#)),
+        };
+        format!(
+            r#"{{{},"choices":[{{"index":0,{choice},"finish_reason":"stop"}}],{}}}"#,
+            self.opening(kind, now),
+            usage_member(usage)
+        )
+    }
+
+    fn events(&self, text: &str, usage: &Usage, now: Now) -> String {
+        let chat = self.request.endpoint == Endpoint::ChatCompletions;
+        let opening = self.opening(if chat { "chat.completion.chunk" } else { "text_completion" }, now);
+        let mut out = String::with_capacity(text.len() * 8 + 512);
+        let mut event = |choices: &str, more: &str| {
+            // Writing to a string cannot fail.
+            let _infallible = write!(out, "data: {{{opening},\"choices\":[{choices}]{more}}}\n\n");
+        };
+        let choice = |delta: &str, finish: &str| {
+            if chat {
+                format!(r#"{{"index":0,"delta":{{{delta}}},"finish_reason":{finish}}}"#)
+            } else {
+                format!(r#"{{"index":0,"text":{},"logprobs":null,"finish_reason":{finish}}}"#, if delta.is_empty() { "\"\"" } else { delta })
+            }
+        };
+        if chat {
+            event(&choice(r#""role":"assistant","content":"""#, "null"), "");
+        }
+        for word in text.split_inclusive(' ') {
+            let word = quoted(word);
+            event(&choice(&if chat { format!(r#""content":{word}"#) } else { word }, "null"), "");
+        }
+        event(&choice("", "\"stop\""), "");
+        if self.request.include_usage == Some(true) {
+            event("", &format!(",{}", usage_member(usage)));
+        }
+        out.push_str("data: [DONE]\n\n");
+        out
+    }
+
+    fn embedding(&self, usage: &Usage) -> String {
+        let numbers = (0..DIMENSIONS).map(|place| format!("0.{}", place + 1)).collect::<Vec<_>>().join(",");
+        format!(
+            r#"{{"object":"list","data":[{{"object":"embedding","index":0,"embedding":[{numbers}]}}],"model":{},"usage":{{"prompt_tokens":{},"total_tokens":{}}}}}"#,
+            quoted(self.request.model.as_str()),
+            usage.prompt,
+            usage.prompt
+        )
+    }
+
+    fn opening(&self, kind: &str, now: Now) -> String {
+        let id: String = self.common.id.chars().filter(char::is_ascii_hexdigit).collect();
+        let created = now.wall_ms.div_euclid(1000);
+        format!(r#""id":"chatcmpl-{id}","object":"{kind}","created":{created},"model":{}"#, quoted(self.request.model.as_str()))
+    }
+}
+
+fn usage_member(usage: &Usage) -> String {
+    format!(
+        r#""usage":{{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{}}}"#,
+        usage.prompt,
+        usage.completion,
+        usage.total()
+    )
+}
+
+fn quoted(text: &str) -> String {
+    String::from_utf8(json::quote(text).to_vec()).unwrap_or_else(|_| "\"\"".to_owned())
+}

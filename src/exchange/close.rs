@@ -1,0 +1,225 @@
+//! The end: settle or void, one receipt, one event. Exactly once, also when the exchange is dropped.
+
+use std::time::Duration;
+
+use super::enter::Common;
+use super::plan::Planned;
+use super::reply::Reply;
+use crate::dialect::openai::Produced;
+use crate::ledger::{Ledger, Outcome, Receipt};
+use crate::pricing::{prompt, tokens};
+use crate::telemetry::{self, Event, ExchangeClosed};
+use crate::vocabulary::{Fault, Kind, Metered, Now, PicoUsd, Usage};
+
+/// How an exchange ended.
+pub type Ending = telemetry::Outcome;
+
+/// What went to the client.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sent {
+    /// The status the client saw; 499 where it saw none.
+    pub status: u16,
+    /// Body bytes to the client.
+    pub bytes: u64,
+    /// When the first of them was ready.
+    pub first_byte: Option<Now>,
+}
+
+/// What an exchange came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Bill {
+    /// Tokens, and how they are known.
+    pub usage: Metered,
+    /// What is charged.
+    pub cost: PicoUsd,
+    /// Whether there was a price.
+    pub price_known: bool,
+}
+
+impl Planned {
+    /// What the exchange comes to as things stand.
+    pub fn bill(&self) -> Bill {
+        let usage = self.usage();
+        let Some(current) = &self.current else { return Bill { usage, cost: PicoUsd::ZERO, price_known: true } };
+        let world = &self.common.world;
+        let model = world.deployments[current.deployment].upstream_model(self.captured.as_deref());
+        let price = world.price(current.deployment, &model).filter(|price| price.is_known());
+        let cost = match (usage.usage(), &price) {
+            (Some(usage), Some(price)) => price.cost(usage, self.tier()).total,
+            (Some(Usage { cost: Some(reported), .. }), None) => *reported,
+            _ => PicoUsd::ZERO,
+        };
+        Bill { usage, cost, price_known: price.is_some() }
+    }
+
+    /// What was used: as reported, else counted; nothing where the upstream gave no answer.
+    fn usage(&self) -> Metered {
+        let nothing = Produced::default();
+        let (metered, produced) = match &self.reply {
+            Reply::Stream(stream) if stream.events == 0 && stream.error_seen => return Metered::Absent,
+            Reply::Stream(stream) => (stream.metered, &stream.produced),
+            Reply::Over { answered: false, .. } | Reply::Error { .. } => return Metered::Absent,
+            Reply::Over { metered, produced, .. } => (*metered, produced),
+            // Sent, and no failure came back: the client left while the provider worked.
+            Reply::Waiting | Reply::Json(..) => (Metered::Absent, &nothing),
+        };
+        if self.current.as_ref().is_none_or(|current| current.failed) {
+            return Metered::Absent;
+        }
+        match metered {
+            Metered::Reported(_) | Metered::Estimated(_) => metered,
+            Metered::Absent => Metered::Estimated(self.count(None, produced)),
+            Metered::Partial(seen) => Metered::Estimated(self.count(Some(seen), produced)),
+        }
+    }
+
+    /// Counts what was not reported; what was reported in part stands where it is the larger.
+    fn count(&self, seen: Option<Usage>, produced: &Produced) -> Usage {
+        let model = self.request.model.as_str();
+        let seen = seen.unwrap_or_default();
+        let prompt = if seen.prompt > 0 { seen.prompt } else { prompt::estimate_prompt(model, &self.request.body) };
+        let counted = tokens::count(model, &produced.sample);
+        let sampled = produced.sample.len() as u64;
+        let completion = if produced.bytes > sampled && sampled > 0 {
+            u64::try_from(u128::from(counted) * u128::from(produced.bytes) / u128::from(sampled)).unwrap_or(u64::MAX)
+        } else {
+            counted
+        };
+        Usage { prompt, completion: completion.max(seen.completion), ..seen }
+    }
+
+    /// Closes the exchange: the one record of it.
+    pub fn close(mut self: Box<Self>, ending: Ending, fault: Option<&Fault>, sent: &Sent, now: Now) {
+        self.conclude(ending, fault.map(|fault| fault.kind), sent, now);
+    }
+
+    fn conclude(&mut self, ending: Ending, fault: Option<Kind>, sent: &Sent, now: Now) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        let bill = self.bill();
+        let used = bill.usage.usage().map_or(0, Usage::total);
+        std::mem::take(&mut self.permit).settle(Some(used), now);
+        if let Some(permit) = self.current.as_mut().and_then(|current| current.permit.take()) {
+            permit.settle(Some(used), now);
+        }
+        let excess = match self.hold.take() {
+            Some(hold) => hold.settle(bill.cost, now).excess,
+            None => PicoUsd::ZERO,
+        };
+        self.record(ending, &bill, excess, now);
+        let current = self.current.as_ref();
+        let upstream = current.map(|current| current.ended.unwrap_or(now).since(current.began));
+        let event = ExchangeClosed {
+            model_requested: Some(self.request.model.as_str()),
+            target: self.common.target,
+            stream: self.request.stream,
+            attempts: self.attempts,
+            fault,
+            usage: bill.usage,
+            cost: bill.cost,
+            price_known: bill.price_known,
+            t_upstream: upstream,
+            t_first_byte: sent.first_byte.map(|at| at.since(self.common.began)),
+            t_overhead: self.overhead(now),
+            ..event(&self.common, sent, ending, now)
+        };
+        self.common.world.around.telemetry.emit(&Event::ExchangeClosed(event), now);
+    }
+
+    /// From the head to the first dispatch without the wait for the client's body, and from the upstream's end to ours.
+    pub fn overhead(&self, now: Now) -> Duration {
+        let began = self.common.began;
+        let before = self.first_dispatch.unwrap_or(now).since(began).saturating_sub(self.body_wait);
+        let after = self.current.as_ref().and_then(|current| current.ended).map_or(Duration::ZERO, |ended| now.since(ended));
+        before + after
+    }
+
+    fn record(&self, ending: Ending, bill: &Bill, excess: PicoUsd, now: Now) {
+        let key = self.common.caller.as_ref().and_then(|caller| caller.key());
+        let deployment = self.current.as_ref().map(|current| &self.common.world.deployments[current.deployment].settings.id);
+        self.common.world.around.ledger.record(Receipt {
+            exchange: self.common.id.as_str().into(),
+            key: key.map(|key| key.hash),
+            key_alias: key.and_then(|key| key.alias.clone()),
+            model: Some(self.request.model.clone()),
+            group: Some(self.group.name.clone()),
+            deployment: deployment.cloned(),
+            usage: bill.usage,
+            cost: bill.cost,
+            excess,
+            outcome: outcome(ending),
+            started_ms: self.common.began.wall_ms,
+            ended_ms: now.wall_ms,
+        });
+    }
+}
+
+/// A panic or a shutdown drops the exchange: it is settled all the same.
+impl Drop for Planned {
+    fn drop(&mut self) {
+        if !self.closed {
+            let now = self.common.world.around.clock.now();
+            self.conclude(Ending::Internal, Some(Kind::Internal), &Sent { status: 500, ..Sent::default() }, now);
+        }
+    }
+}
+
+fn outcome(ending: Ending) -> Outcome {
+    match ending {
+        Ending::Complete => Outcome::Complete,
+        Ending::ClientGone => Outcome::ClientGone,
+        Ending::UpstreamCut | Ending::Stalled | Ending::ShuttingDown => Outcome::Cut,
+        Ending::Refused => Outcome::Denied,
+        Ending::UpstreamFailed | Ending::Internal => Outcome::Failed,
+    }
+}
+
+/// Closes an exchange that was never planned.
+pub(super) fn refused(common: &Common, fault: &Fault, status: u16, bytes_out: u64, ending: Ending, now: Now) {
+    common.world.around.ledger.record(Receipt {
+        exchange: common.id.as_str().into(),
+        key: common.caller.as_ref().and_then(|caller| caller.key()).map(|key| key.hash),
+        key_alias: common.caller.as_ref().and_then(|caller| caller.key()).and_then(|key| key.alias.clone()),
+        model: None,
+        group: None,
+        deployment: None,
+        usage: Metered::Absent,
+        cost: PicoUsd::ZERO,
+        excess: PicoUsd::ZERO,
+        outcome: outcome(ending),
+        started_ms: common.began.wall_ms,
+        ended_ms: now.wall_ms,
+    });
+    let sent = Sent { status, bytes: bytes_out, first_byte: None };
+    let event = ExchangeClosed { fault: Some(fault.kind), ..event(common, &sent, ending, now) };
+    common.world.around.telemetry.emit(&Event::ExchangeClosed(event), now);
+}
+
+fn event<'a>(common: &'a Common, sent: &Sent, ending: Ending, now: Now) -> ExchangeClosed<'a> {
+    ExchangeClosed {
+        handles: &common.world.handles,
+        exchange_id: &common.id,
+        request_id: common.request_id.as_deref(),
+        started_ms: common.began.wall_ms,
+        key: common.key,
+        model_requested: None,
+        target: common.target,
+        endpoint: common.endpoint,
+        stream: false,
+        status: sent.status,
+        outcome: ending,
+        attempts: 0,
+        fault: None,
+        usage: Metered::Absent,
+        cost: PicoUsd::ZERO,
+        price_known: true,
+        t_total: now.since(common.began),
+        t_upstream: None,
+        t_first_byte: None,
+        t_overhead: now.since(common.began),
+        bytes_in: common.bytes_in,
+        bytes_out: sent.bytes,
+        client_ip: common.client_ip,
+    }
+}

@@ -1,0 +1,236 @@
+//! The door: route, key and address, before any byte of the body is read.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::local::{self, LocalAnswer};
+use super::{Ending, World};
+use crate::dialect::openai::{self, Endpoint, Route};
+use crate::policy::{Caller, present};
+use crate::telemetry::{self, KeyLabel, Target};
+use crate::vocabulary::{Fault, Kind, Now};
+
+/// What the core may know of a request before its body.
+pub struct Head<'a> {
+    /// The method, upper case.
+    pub method: &'a str,
+    /// The path, without its query.
+    pub path: &'a str,
+    /// A header's value by its lower-case name.
+    pub header: &'a dyn Fn(&str) -> Option<&'a [u8]>,
+    /// Where the request came from.
+    pub client_ip: Option<IpAddr>,
+    /// What the head says about the body's length.
+    pub content_length: Option<u64>,
+}
+
+/// What became of a head.
+pub enum Entry {
+    /// Answered here, without a body or an upstream.
+    Local(LocalAnswer),
+    /// A call to a model: read its body.
+    Call(Box<Opened>),
+}
+
+/// What all phases of an exchange share.
+#[derive(Clone)]
+pub(super) struct Common {
+    pub(super) world: Arc<World>,
+    pub(super) id: String,
+    pub(super) request_id: Option<String>,
+    pub(super) began: Now,
+    pub(super) endpoint: telemetry::Endpoint,
+    pub(super) caller: Option<Caller>,
+    pub(super) key: KeyLabel,
+    pub(super) target: Target,
+    pub(super) client_ip: Option<IpAddr>,
+    pub(super) bytes_in: u64,
+}
+
+impl Common {
+    fn new(world: &Arc<World>, id: String, client_ip: Option<IpAddr>, now: Now) -> Self {
+        Self {
+            world: world.clone(),
+            id,
+            request_id: None,
+            began: now,
+            endpoint: telemetry::Endpoint::Other,
+            caller: None,
+            key: KeyLabel::Unknown,
+            target: Target::None,
+            client_ip,
+            bytes_in: 0,
+        }
+    }
+
+    pub(super) fn request_id(&self) -> &str {
+        self.request_id.as_deref().unwrap_or(&self.id)
+    }
+}
+
+/// An exchange whose head was let in.
+pub struct Opened {
+    pub(super) common: Common,
+    pub(super) endpoint: Endpoint,
+    pub(super) path_model: Option<String>,
+}
+
+/// An exchange that was not let through: the fault to answer with, and what to close it by.
+pub struct Refused {
+    /// Why.
+    pub fault: Fault,
+    /// Extra headers for the answer: `rate_limit_type` and `reset_at`.
+    pub headers: Vec<(&'static str, String)>,
+    pub(super) common: Common,
+}
+
+impl Refused {
+    pub(super) fn new(common: Common, fault: Fault) -> Box<Self> {
+        Box::new(Self { fault, headers: Vec::new(), common })
+    }
+
+    /// The exchange's id.
+    pub fn id(&self) -> &str {
+        &self.common.id
+    }
+
+    /// The client's id for it, or ours.
+    pub fn request_id(&self) -> &str {
+        self.common.request_id()
+    }
+
+    /// Closes the exchange once its answer is written: the one record of it.
+    pub fn close(self, status: u16, bytes_out: u64, ending: Ending, now: Now) {
+        super::close::refused(&self.common, &self.fault, status, bytes_out, ending, now);
+    }
+}
+
+impl Opened {
+    /// Lets a head in, answers what is answered here, or refuses.
+    ///
+    /// # Errors
+    /// No such route, no valid key, an address that is not allowed, or a body that is announced too large or encoded.
+    pub fn enter(world: &Arc<World>, head: &Head<'_>, id: String, now: Now) -> Result<Entry, Box<Refused>> {
+        let route = openai::route(head.method, head.path);
+        let mut common = Common::new(world, id, head.client_ip, now);
+        common.request_id = text(head, "x-request-id");
+        common.endpoint = label(&route);
+        if let Some(answer) = local::open_to_all(&route) {
+            return Ok(Entry::Local(answer));
+        }
+        if matches!(route, Route::Metrics) && local::metrics_are_open(world, head.client_ip) {
+            return Ok(Entry::Local(LocalAnswer::Metrics));
+        }
+        if let Err(fault) = no_such_route(&route) {
+            return Err(Refused::new(common, fault));
+        }
+        match admit(world, head, &mut common, now) {
+            Ok(()) => {}
+            Err(fault) => return Err(Refused::new(common, fault)),
+        }
+        match route {
+            Route::Call { endpoint, model } => match announced(world, head) {
+                Ok(()) => Ok(Entry::Call(Box::new(Self { common, endpoint, path_model: model }))),
+                Err(fault) => Err(Refused::new(common, fault)),
+            },
+            other => local::for_callers(world, &other, common.caller.as_ref())
+                .map(Entry::Local)
+                .map_err(|fault| Refused::new(common, fault)),
+        }
+    }
+
+    /// The exchange's id.
+    pub fn id(&self) -> &str {
+        &self.common.id
+    }
+
+    /// A request that is refused for its framing, before anything else is looked at.
+    pub fn doubtful(world: &Arc<World>, id: String, client_ip: Option<IpAddr>, fault: Fault, now: Now) -> Box<Refused> {
+        Refused::new(Common::new(world, id, client_ip, now), fault)
+    }
+
+    /// The configuration it runs under.
+    pub fn world(&self) -> &Arc<World> {
+        &self.common.world
+    }
+
+    /// Ends an exchange whose body did not come as it should.
+    pub fn refuse(self: Box<Self>, fault: Fault, bytes_in: u64) -> Box<Refused> {
+        let mut common = self.common;
+        common.bytes_in = bytes_in;
+        Refused::new(common, fault)
+    }
+}
+
+fn admit(world: &World, head: &Head<'_>, common: &mut Common, now: Now) -> Result<(), Fault> {
+    if world.keys.is_empty() {
+        // Nobody set up keys: serve refuses to listen on a public address then.
+        common.caller = Some(Caller::Master);
+        common.key = KeyLabel::Unknown;
+        return Ok(());
+    }
+    let presented = present(head.header, world.settings.key_header.as_deref());
+    let caller = world.keys.authenticate(&presented, address(world, head), now)?;
+    common.key = match &caller {
+        Caller::Master => KeyLabel::Master,
+        Caller::Key(key) => world.key_index(&key.hash).map_or(KeyLabel::Unknown, KeyLabel::Virtual),
+    };
+    common.caller = Some(caller);
+    Ok(())
+}
+
+/// The address that `allowed_ips` is held against.
+fn address(world: &World, head: &Head<'_>) -> Option<IpAddr> {
+    if !world.settings.http.use_x_forwarded_for {
+        return head.client_ip;
+    }
+    let forwarded = (head.header)("x-forwarded-for").and_then(|value| std::str::from_utf8(value).ok());
+    forwarded.and_then(|list| list.rsplit(',').next()).and_then(|ip| ip.trim().parse().ok()).or(head.client_ip)
+}
+
+fn announced(world: &World, head: &Head<'_>) -> Result<(), Fault> {
+    let most = world.settings.http.body_bytes_max;
+    if head.content_length.is_some_and(|length| length > most as u64) {
+        return Err(too_large(most));
+    }
+    let encoding = (head.header)("content-encoding").map(<[u8]>::trim_ascii);
+    if encoding.is_some_and(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity")) {
+        let text = "the request body is compressed: send it without Content-Encoding";
+        return Err(Fault::client(Kind::UnsupportedMedia, text).param("content-encoding"));
+    }
+    Ok(())
+}
+
+/// The refusal of a body beyond the limit.
+pub(crate) fn too_large(most: usize) -> Fault {
+    let text = format!("the request body is larger than {most} bytes (general_settings.max_request_size_mb)");
+    Fault::client(Kind::TooLarge, text).param("content-length")
+}
+
+fn no_such_route(route: &Route) -> Result<(), Fault> {
+    match route {
+        Route::NotFound => Err(Fault::client(Kind::NotFound, "Not Found")),
+        Route::MethodNotAllowed { allow } => {
+            Err(Fault::client(Kind::MethodNotAllowed, format!("Method Not Allowed: this path takes {allow}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn label(route: &Route) -> telemetry::Endpoint {
+    match route {
+        Route::Call { endpoint: Endpoint::ChatCompletions, .. } => telemetry::Endpoint::ChatCompletions,
+        Route::Call { endpoint: Endpoint::Completions, .. } => telemetry::Endpoint::Completions,
+        Route::Call { endpoint: Endpoint::Embeddings, .. } => telemetry::Endpoint::Embeddings,
+        Route::Models | Route::Model(_) => telemetry::Endpoint::Models,
+        Route::Liveness | Route::Readiness | Route::Metrics | Route::Root => telemetry::Endpoint::Admin,
+        Route::MethodNotAllowed { .. } | Route::NotFound => telemetry::Endpoint::Other,
+    }
+}
+
+/// A header as text of printable ASCII, cut to 128 characters.
+fn text(head: &Head<'_>, name: &str) -> Option<String> {
+    let value = (head.header)(name)?;
+    let shown: String = value.iter().filter(|byte| byte.is_ascii_graphic()).take(128).map(|byte| char::from(*byte)).collect();
+    (!shown.is_empty()).then_some(shown)
+}

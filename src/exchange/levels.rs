@@ -1,0 +1,36 @@
+//! Levels for a scrape: what is left of limits and budgets.
+
+use super::World;
+use crate::ledger::{AccountId, Ledger};
+use crate::policy::Level;
+use crate::telemetry::{Gauge, Handles, KeyLabel, Limited, Target};
+use crate::vocabulary::Now;
+
+impl World {
+    /// Reports what is left of every key's limits and budget, and of the global one.
+    pub fn sample(&self, now: Now, out: &mut dyn FnMut(&Handles, Gauge)) {
+        for key in self.keys.keys() {
+            let Some(index) = self.key_index(&key.hash) else { continue };
+            let label = KeyLabel::Virtual(index);
+            let snapshot = key.limits.snapshot("", "", now);
+            for (level, of) in snapshot.key.into_iter().zip([Limited::Requests, Limited::Tokens]) {
+                if let Some(Level { limit, remaining, .. }) = level {
+                    let left = i64::try_from(remaining).unwrap_or(i64::MAX);
+                    out(&self.handles, Gauge::Limit { key: label, target: Target::None, of, left, max: limit });
+                }
+            }
+            if let Some(left) = self.left(AccountId::Key(key.hash), now) {
+                out(&self.handles, Gauge::KeyBudget { key: label, left: left.0, max: left.1 });
+            }
+        }
+        if let Some((left, max)) = self.left(AccountId::Global, now) {
+            out(&self.handles, Gauge::GlobalBudget { left, max });
+        }
+    }
+
+    fn left(&self, account: AccountId, now: Now) -> Option<(crate::vocabulary::PicoUsd, crate::vocabulary::PicoUsd)> {
+        let statement = self.around.ledger.statement(account, now)?;
+        let max = statement.limit?;
+        Some((max.minus(statement.spent).minus(statement.reserved), max))
+    }
+}

@@ -1,0 +1,82 @@
+//! What is answered here: health, metrics, the list of models.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use super::World;
+use crate::dialect::openai::{self, Route};
+use crate::policy::Caller;
+use crate::vocabulary::{Fault, Kind, ModelName};
+
+/// An answer that needs no upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalAnswer {
+    /// JSON to send with status 200.
+    Json(Bytes),
+    /// Whether the process takes requests; the shell knows whether it is stopping.
+    Readiness,
+    /// Metrics in Prometheus' text format; the shell renders them.
+    Metrics,
+}
+
+/// Answers for everybody, without a key.
+pub(super) fn open_to_all(route: &Route) -> Option<LocalAnswer> {
+    match route {
+        Route::Liveness => Some(LocalAnswer::Json(Bytes::from_static(b"\"I'm alive!\""))),
+        Route::Readiness => Some(LocalAnswer::Readiness),
+        Route::Root => Some(LocalAnswer::Json(Bytes::from_static(
+            concat!("{\"name\":\"tollgate\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}").as_bytes(),
+        ))),
+        _ => None,
+    }
+}
+
+/// Whether metrics are given without a key: as configured, else to callers on this machine.
+pub(super) fn metrics_are_open(world: &World, from: Option<IpAddr>) -> bool {
+    match world.settings.metrics_auth {
+        Some(needed) => !needed,
+        None => world.keys.is_empty() || from.is_some_and(|ip| ip.to_canonical().is_loopback()),
+    }
+}
+
+/// Answers for those who showed a key.
+pub(super) fn for_callers(world: &World, route: &Route, caller: Option<&Caller>) -> Result<LocalAnswer, Fault> {
+    match route {
+        Route::Models => Ok(LocalAnswer::Json(openai::models(visible(world, caller).iter().map(String::as_str)))),
+        Route::Model(name) => model(world, caller, name),
+        Route::Metrics => match caller {
+            Some(Caller::Master) => Ok(LocalAnswer::Metrics),
+            _ => Err(Fault::client(Kind::NeedsMasterKey, "metrics are shown to the master key only").param("None")),
+        },
+        _ => Err(Fault::client(Kind::NotFound, "Not Found")),
+    }
+}
+
+fn model(world: &World, caller: Option<&Caller>, name: &str) -> Result<LocalAnswer, Fault> {
+    let unknown = || Fault::client(Kind::NotFound, format!("The model `{name}` does not exist or is not available to this key")).param("model");
+    let asked = ModelName::parse(name).map_err(|_| unknown())?;
+    let key = caller.and_then(Caller::key);
+    let own = key.and_then(|key| key.alias_for(&asked));
+    let meant = own.map_or(asked.as_str(), ModelName::as_str);
+    let target = world.table.alias(meant).map_or(meant, |alias| alias.target.as_str());
+    let group = &world.table.resolve(target).ok_or_else(unknown)?.group.name;
+    let allowed = own.is_some()
+        || key.is_none_or(|key| key.access.allows(asked.as_str()) || key.access.allows(target) || key.access.allows(group));
+    if allowed { Ok(LocalAnswer::Json(openai::model(name))) } else { Err(unknown()) }
+}
+
+/// The names a caller may ask for, sorted.
+fn visible(world: &World, caller: Option<&Caller>) -> Vec<String> {
+    let all = world.table.listed();
+    let Some(key) = caller.and_then(Caller::key) else { return all.into_iter().map(str::to_owned).collect() };
+    let may_use = |name: &&str| {
+        let target = world.table.alias(name).map_or(*name, |alias| alias.target.as_str());
+        key.access.allows(name) || key.access.allows(target)
+    };
+    let mut names: Vec<_> = all.into_iter().filter(may_use).map(str::to_owned).collect();
+    names.extend(key.aliases().map(|(alias, _)| alias.to_string()));
+    names.sort_unstable();
+    names.dedup();
+    names
+}

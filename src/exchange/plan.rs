@@ -1,0 +1,317 @@
+//! From a body to a plan: one scan, access, limits, and the worst case reserved.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::attempt::Current;
+use super::enter::{Common, Opened, Refused};
+use super::reply::Reply;
+use super::{Deployment, World, estimate};
+use crate::config::UnknownPrice;
+use crate::dialect::openai::{Endpoint, Request};
+use crate::json;
+use crate::ledger::{AccountId, Hold, Ledger, Refusal};
+use crate::policy::{Ask, Denied, Permit};
+use crate::pricing::{Demand, Media, Price, ServiceTier, prompt};
+use crate::routing::{Group, Tried};
+use crate::telemetry::Target;
+use crate::vocabulary::{Fault, Kind, ModelName, Now, PicoUsd};
+
+/// What a model may answer at most where nobody published it and the client set no bound.
+const COMPLETION_UNKNOWN: u64 = 4096;
+/// What a provider may add to a prompt around the messages, in tokens.
+const FRAME_TOKENS: u64 = 16;
+
+/// An exchange that may be sent.
+pub struct Planned {
+    pub(super) common: Common,
+    pub(super) request: Request,
+    pub(super) group: Arc<Group>,
+    pub(super) captured: Option<Box<str>>,
+    pub(super) tokens: u64,
+    pub(super) permit: Permit,
+    pub(super) hold: Option<Hold>,
+    /// A bound on the answer that the budget demands and the client did not set.
+    pub(super) output_cap: Option<u64>,
+    pub(super) tried: Tried,
+    pub(super) attempts: u32,
+    pub(super) current: Option<Current>,
+    pub(super) reply: Reply,
+    /// Waited for the client's body: not our overhead.
+    pub(super) body_wait: std::time::Duration,
+    pub(super) first_dispatch: Option<Now>,
+    pub(super) closed: bool,
+}
+
+impl Opened {
+    /// Plans an exchange from its body: reads it, resolves the model, checks access and reserves.
+    ///
+    /// # Errors
+    /// The body is not a request, the model is not known or not allowed, or a limit or budget has no room.
+    pub fn plan(self: Box<Self>, body: Bytes, arrived: Now, now: Now) -> Result<Box<Planned>, Box<Refused>> {
+        let Self { mut common, endpoint, path_model } = *self;
+        common.bytes_in = body.len() as u64;
+        let request = match Request::read(endpoint, body, path_model.as_deref()) {
+            Ok(request) => request,
+            Err(fault) => return Err(Refused::new(common, fault)),
+        };
+        let world = common.world.clone();
+        let resolved = match resolve(&world, &common, &request.model) {
+            Ok(resolved) => resolved,
+            Err(fault) => return Err(Refused::new(common, fault)),
+        };
+        common.target = Target::Group(u32::try_from(resolved.group.index).unwrap_or(u32::MAX));
+        let tpm = common.key_settings().and_then(|key| key.tpm_limit);
+        let tokens = estimate::for_limits(&request, tpm);
+        let permit = match take_limits(&common, &request, &resolved.group, tokens, now) {
+            Ok(permit) => permit,
+            Err(denied) => return Err(rate_limited(common, &denied)),
+        };
+        let mut planned = Planned {
+            common,
+            request,
+            group: resolved.group,
+            captured: resolved.captured,
+            tokens,
+            permit,
+            hold: None,
+            output_cap: None,
+            tried: Tried::default(),
+            attempts: 0,
+            current: None,
+            reply: Reply::Waiting,
+            body_wait: arrived.since(now),
+            first_dispatch: None,
+            closed: false,
+        };
+        match planned.reserve(now) {
+            Ok(()) => Ok(Box::new(planned)),
+            Err(fault) => Err(planned.refuse(fault)),
+        }
+    }
+}
+
+struct Meant {
+    group: Arc<Group>,
+    captured: Option<Box<str>>,
+}
+
+/// The group a name means for this caller. Access is held against what was asked for and what it resolves to; an alias
+/// opens only what it is itself allowed to open.
+fn resolve(world: &World, common: &Common, asked: &ModelName) -> Result<Meant, Fault> {
+    let key = common.caller.as_ref().and_then(|caller| caller.key());
+    let own = key.and_then(|key| key.alias_for(asked));
+    let meant = own.map_or(asked.as_str(), ModelName::as_str);
+    let target = world.table.alias(meant).map_or(meant, |alias| alias.target.as_str());
+    let resolved = world.table.resolve(target);
+    if let Some(key) = key.filter(|_| own.is_none()) {
+        let group = resolved.map_or(target, |resolved| &resolved.group.name);
+        if !(key.access.allows(asked.as_str()) || key.access.allows(target)) {
+            key.access.check(asked.as_str(), group)?;
+        }
+    }
+    let resolved = resolved.ok_or_else(|| unknown_model(asked))?;
+    Ok(Meant { group: resolved.group.clone(), captured: resolved.captured.map(Box::from) })
+}
+
+fn unknown_model(asked: &ModelName) -> Fault {
+    let text = format!(
+        "litellm.BadRequestError: You passed in model={asked}. There are no healthy deployments for this model. \
+         Call `/v1/models` to view available models for your key."
+    );
+    Fault::client(Kind::UnknownModel, text).param("model")
+}
+
+fn take_limits(common: &Common, request: &Request, group: &Group, tokens: u64, now: Now) -> Result<Permit, Box<Denied>> {
+    let Some(key) = common.caller.as_ref().and_then(|caller| caller.key()) else { return Ok(Permit::default()) };
+    let ask = Ask { requested: request.model.as_str(), group: &group.name, tokens };
+    key.limits.admit(&ask, now).map_err(Box::new)
+}
+
+fn rate_limited(common: Common, denied: &Denied) -> Box<Refused> {
+    let mut refused = Refused::new(common, denied.fault());
+    refused.headers.push(("rate_limit_type", denied.limit_type.as_str().to_owned()));
+    refused.headers.push(("reset_at", denied.reset_at()));
+    refused
+}
+
+impl Common {
+    pub(super) fn key_settings(&self) -> Option<&crate::config::VirtualKey> {
+        match self.key {
+            crate::telemetry::KeyLabel::Virtual(index) => self.world.settings.virtual_keys.get(index as usize),
+            _ => None,
+        }
+    }
+}
+
+impl Planned {
+    /// The exchange's id.
+    pub fn id(&self) -> &str {
+        &self.common.id
+    }
+
+    /// The configuration it runs under.
+    pub fn world(&self) -> &Arc<World> {
+        &self.common.world
+    }
+
+    /// Whether the client asked for a stream.
+    pub fn wants_stream(&self) -> bool {
+        self.request.stream
+    }
+
+    /// The client's id for it, or ours.
+    pub fn request_id(&self) -> &str {
+        self.common.request_id()
+    }
+
+    /// The model as the client named it.
+    pub fn model(&self) -> &str {
+        self.request.model.as_str()
+    }
+
+    /// How many attempts were made.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// The deployment of the current attempt.
+    pub fn deployment(&self) -> Option<&Deployment> {
+        self.current.as_ref().map(|current| &self.common.world.deployments[current.deployment])
+    }
+
+    /// How the caller's limits stand, as headers.
+    pub fn limits(&self, now: Now, out: &mut dyn FnMut(&'static str, &str)) {
+        if let Some(key) = self.common.caller.as_ref().and_then(|caller| caller.key()) {
+            key.limits.snapshot(self.request.model.as_str(), &self.group.name, now).headers(out);
+        }
+    }
+
+    /// What the caller's key has spent in its window, this exchange included.
+    pub fn key_spend(&self, now: Now) -> Option<PicoUsd> {
+        let key = self.common.caller.as_ref().and_then(|caller| caller.key())?;
+        let statement = self.common.world.around.ledger.statement(AccountId::Key(key.hash), now)?;
+        Some(statement.spent.plus(self.bill().cost))
+    }
+
+    /// Time since the head arrived.
+    pub fn elapsed(&self, now: Now) -> std::time::Duration {
+        now.since(self.common.began)
+    }
+
+    /// Ends an exchange that was not sent: what was reserved is given back.
+    pub(super) fn refuse(mut self, fault: Fault) -> Box<Refused> {
+        self.closed = true;
+        if let Some(hold) = self.hold.take() {
+            hold.void();
+        }
+        Refused::new(self.common.clone(), fault)
+    }
+
+    /// Holds the most this request can cost on any deployment of its group. Far from the limit a bound by length will do;
+    /// near it the prompt is counted, and an answer whose length the client left open is bounded to what can be paid.
+    fn reserve(&mut self, now: Now) -> Result<(), Fault> {
+        let world = self.common.world.clone();
+        let prices = self.prices(&world)?;
+        let Some(key) = self.common.caller.as_ref().and_then(|caller| caller.key()) else { return Ok(()) };
+        let accounts = world.accounts(&key.hash);
+        if accounts.is_empty() {
+            return Ok(());
+        }
+        let demand = self.demand(&prices, self.request.body.len() as u64);
+        let rough = worst_case(&prices, &demand);
+        let refusal = match hold(&world, accounts, rough, now) {
+            Ok(hold) => return self.keep(hold),
+            Err(refusal) => refusal,
+        };
+        let counted = prompt::estimate_prompt(self.request.model.as_str(), &self.request.body);
+        let prompt = (counted + counted / 10 + FRAME_TOKENS).min(demand.prompt.max(FRAME_TOKENS));
+        let demand = Demand { prompt, media: media(&self.request.body), ..demand };
+        if let Ok(hold) = hold(&world, accounts, worst_case(&prices, &demand), now) {
+            return self.keep(hold);
+        }
+        match self.affordable_answer(&prices, &demand, world.around.ledger.affordable(accounts, now)) {
+            Some(answer) => {
+                self.output_cap = Some(answer / self.request.choices);
+                let demand = Demand { completion: answer, ..demand };
+                let hold = hold(&world, accounts, worst_case(&prices, &demand), now)?;
+                self.keep(hold)
+            }
+            None => Err(refusal.into()),
+        }
+    }
+
+    fn keep(&mut self, hold: Hold) -> Result<(), Fault> {
+        self.hold = Some(hold);
+        Ok(())
+    }
+
+    /// The most answer tokens, over all choices, that `left` pays for; None when the client set a bound itself or not
+    /// even one token a choice can be paid.
+    fn affordable_answer(&self, prices: &[Arc<Price>], demand: &Demand, left: PicoUsd) -> Option<u64> {
+        if self.request.max_tokens().is_some() || self.request.endpoint == Endpoint::Embeddings {
+            return None;
+        }
+        let fits = |completion: u64| worst_case(prices, &Demand { completion, ..*demand }) <= left;
+        let (mut low, mut high) = (0, demand.completion);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if fits(middle) {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        (low >= self.request.choices && fits(low)).then_some(low)
+    }
+
+    /// The prices of all deployments of the group.
+    fn prices(&self, world: &World) -> Result<Vec<Arc<Price>>, Fault> {
+        let price = |member: &crate::routing::Member| {
+            let deployment = &world.deployments[member.deployment];
+            world.price(member.deployment, &deployment.upstream_model(self.captured.as_deref()))
+        };
+        let prices: Vec<_> = self.group.members.iter().filter_map(price).filter(|price| price.is_known()).collect();
+        if prices.len() < self.group.members.len() && world.settings.unknown_price == UnknownPrice::Refuse {
+            let text = format!("no price is known for model {}: requests for it are refused (general_settings.unknown_price)", self.request.model);
+            return Err(Fault::client(Kind::PriceUnknown, text).param("model"));
+        }
+        Ok(prices)
+    }
+
+    fn demand(&self, prices: &[Arc<Price>], prompt: u64) -> Demand {
+        let published = prices.iter().filter_map(|price| price.limits.max_output_tokens).max();
+        let configured = self.group.members.iter().filter_map(|member| self.common.world.deployments[member.deployment].settings.max_output_tokens).max();
+        let completion = match (self.request.endpoint, self.request.max_tokens()) {
+            (Endpoint::Embeddings, _) => 0,
+            (_, Some(most)) => most,
+            (_, None) => configured.or(published).unwrap_or(COMPLETION_UNKNOWN),
+        };
+        let completion = completion.saturating_mul(self.request.choices);
+        Demand { prompt, completion, tier: self.tier(), media: Media::Mixed }
+    }
+
+    /// The service tier that the client asked for.
+    pub(super) fn tier(&self) -> ServiceTier {
+        let body = &self.request.body[..];
+        let member = self.request.document.find(body, "service_tier");
+        let text = member.and_then(|member| json::as_str(self.request.document.members[member].value.of(body)));
+        text.map_or(ServiceTier::Standard, |text| ServiceTier::parse(&text))
+    }
+}
+
+/// Whether a body may hold audio or images.
+fn media(body: &[u8]) -> Media {
+    let has = |part: &str| memchr::memmem::find(body, part.as_bytes()).is_some();
+    if has("input_audio") || has("image_url") { Media::Mixed } else { Media::Text }
+}
+
+fn worst_case(prices: &[Arc<Price>], demand: &Demand) -> PicoUsd {
+    prices.iter().map(|price| price.worst_case(demand)).max().unwrap_or(PicoUsd::ZERO)
+}
+
+fn hold(world: &World, accounts: &[AccountId], amount: PicoUsd, now: Now) -> Result<Hold, Refusal> {
+    let asks: smallvec::SmallVec<[_; 2]> = accounts.iter().map(|account| (*account, amount)).collect();
+    world.around.ledger.reserve(&asks, now)
+}

@@ -1,0 +1,252 @@
+//! The answer: how to treat it, and what of it the client gets.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::attempt::Again;
+use super::plan::Planned;
+use crate::dialect::openai::{self, JsonReply, Produced, StreamEnd, StreamOptions, StreamReply, error};
+use crate::json;
+use crate::vocabulary::{Fault, Kind, Metered, Now, Secret};
+
+/// The most of an upstream's error body that is read.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+/// The longest event of a stream.
+const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What the head of an upstream's answer says.
+#[derive(Clone, Copy, Debug)]
+pub struct UpstreamHead<'a> {
+    /// The status.
+    pub status: u16,
+    /// `content-type`.
+    pub content_type: Option<&'a str>,
+    /// `retry-after`.
+    pub retry_after: Option<Duration>,
+}
+
+/// How the shell shall treat an answer.
+#[derive(Clone, Debug)]
+pub enum Treatment {
+    /// Drop it and try again, or answer with the fault.
+    Failed(Again, Fault),
+    /// Hold it until its end, then send what [`Planned::finish`] gives.
+    Hold,
+    /// Pass on what [`Planned::push`] gives.
+    Stream,
+}
+
+/// The state of the answer.
+pub(super) enum Reply {
+    /// No head yet.
+    Waiting,
+    /// A JSON object, held.
+    Json(JsonReply, usize),
+    /// A stream.
+    Stream(Box<StreamReply>),
+    /// An error of the upstream's, held to be told in our words.
+    Error { fault: Fault, content_type: Option<String>, body: Vec<u8> },
+    /// It is over: what was metered.
+    Over { metered: Metered, produced: Produced, answered: bool },
+}
+
+/// What the client gets at the end of a held answer.
+pub struct Finished {
+    /// The body.
+    pub parts: smallvec::SmallVec<[Bytes; 8]>,
+    /// The fault it tells of, if it is an error.
+    pub fault: Option<Fault>,
+}
+
+impl Planned {
+    /// Takes the head of an answer.
+    pub fn reply(&mut self, head: &UpstreamHead<'_>, now: Now, jitter: u64) -> Treatment {
+        if let Some(current) = &mut self.current {
+            current.first_byte = Some(now);
+            current.status = Some(head.status);
+        }
+        match head.status {
+            200..=299 => self.accept(head, now, jitter),
+            300..=399 => {
+                let fault = Fault::upstream(Kind::UpstreamMalformed, "the provider answered with a redirect, which is not followed");
+                Treatment::Failed(self.failed(&fault, now, jitter), fault)
+            }
+            status => self.reject(status, head, now, jitter),
+        }
+    }
+
+    fn accept(&mut self, head: &UpstreamHead<'_>, now: Now, jitter: u64) -> Treatment {
+        let kind = head.content_type.map(|kind| kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase());
+        match kind.as_deref() {
+            Some("text/event-stream") => {
+                let options = StreamOptions {
+                    endpoint: self.request.endpoint,
+                    model_json: Some(json::quote(self.request.model.as_str())),
+                    hide_usage: self.request.stream && self.request.include_usage != Some(true),
+                    event_bytes_max: EVENT_BYTES_MAX,
+                    secrets: self.secrets(),
+                };
+                self.reply = Reply::Stream(Box::new(StreamReply::new(options)));
+                Treatment::Stream
+            }
+            Some("text/html" | "application/xhtml+xml") => {
+                let fault = Fault::upstream(Kind::UpstreamMalformed, "the provider answered with a web page instead of JSON");
+                Treatment::Failed(self.failed(&fault, now, jitter), fault)
+            }
+            _ => {
+                let model = json::quote(self.request.model.as_str());
+                self.reply = Reply::Json(JsonReply::new(self.request.endpoint, Some(model)), 0);
+                Treatment::Hold
+            }
+        }
+    }
+
+    fn reject(&mut self, status: u16, head: &UpstreamHead<'_>, now: Now, jitter: u64) -> Treatment {
+        let mut fault = error::upstream(status, None);
+        fault.retry_after = head.retry_after;
+        match self.failed(&fault, now, jitter) {
+            Again::No => {
+                let content_type = head.content_type.map(str::to_owned);
+                self.reply = Reply::Error { fault, content_type, body: Vec::new() };
+                Treatment::Hold
+            }
+            again @ Again::After(_) => Treatment::Failed(again, fault),
+        }
+    }
+
+    /// The upstream's error that is being told to the client, if it is one.
+    pub fn told(&self) -> Option<&Fault> {
+        match &self.reply {
+            Reply::Error { fault, .. } => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// Takes a piece of the answer; what the client gets now is added to `out`.
+    ///
+    /// # Errors
+    /// The answer is too long, or an event of it is.
+    pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), Fault> {
+        match &mut self.reply {
+            Reply::Stream(stream) => {
+                stream.push(chunk, out).map_err(|fault| Fault::upstream(Kind::UpstreamMalformed, "the provider sent an event that is too long").cause(fault))
+            }
+            Reply::Json(reply, length) => {
+                *length += chunk.len();
+                if *length > self.common.world.settings.http.reply_bytes_max {
+                    return Err(too_long());
+                }
+                reply.push(chunk).map_err(|_| too_long())
+            }
+            Reply::Error { body, .. } => {
+                let room = ERROR_BYTES_MAX.saturating_sub(body.len());
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                Ok(())
+            }
+            Reply::Waiting | Reply::Over { .. } => Ok(()),
+        }
+    }
+
+    /// Ends a stream whose upstream has ended; what the client still gets is added to `out`. The fault, if it did not end
+    /// as it should, is told to the client as the last event already.
+    pub fn finish_stream(&mut self, out: &mut Vec<Bytes>, now: Now) -> Option<Fault> {
+        self.upstream_ended(now);
+        let Reply::Stream(stream) = &mut self.reply else { return None };
+        let whole = match stream.finish(out) {
+            StreamEnd::Complete => true,
+            StreamEnd::NoDone => stream.finish_seen && !stream.error_seen,
+            StreamEnd::Truncated => false,
+        };
+        if whole {
+            return None;
+        }
+        let told = stream.error_seen;
+        let fault = Fault::upstream(Kind::UpstreamCut, "litellm.APIConnectionError: the provider's stream broke off before its end");
+        if !told {
+            out.push(error::event(&fault));
+        }
+        Some(fault)
+    }
+
+    /// Ends a held answer: the whole of what the client gets.
+    ///
+    /// # Errors
+    /// The answer is not whole, or tells of an error in a 200: it may be tried again as the first value says.
+    pub fn finish_held(&mut self, now: Now, jitter: u64) -> Result<Finished, (Again, Fault)> {
+        self.upstream_ended(now);
+        match std::mem::replace(&mut self.reply, Reply::Waiting) {
+            Reply::Json(reply, _) => self.finish_json(reply, now, jitter),
+            Reply::Error { fault, content_type, body } => Ok(self.finish_error(fault, content_type.as_deref(), &body)),
+            other => {
+                self.reply = other;
+                let fault = Fault::ours(Kind::Internal, "the answer was lost");
+                Err((Again::No, fault))
+            }
+        }
+    }
+
+    fn finish_json(&mut self, reply: JsonReply, now: Now, jitter: u64) -> Result<Finished, (Again, Fault)> {
+        let done = reply.finish();
+        if !done.complete {
+            let text = "the provider's answer is not a whole JSON object";
+            let fault = Fault::upstream(Kind::UpstreamMalformed, format!("litellm.APIConnectionError: {text}"));
+            return Err((self.failed(&fault, now, jitter), fault));
+        }
+        if done.error {
+            let body = done.segments.to_bytes();
+            let status = error_status(&body).unwrap_or(502);
+            let fault = self.in_our_words(&error::upstream(status, None), error::upstream_message(&body, None).as_deref(), status);
+            return Err((self.failed(&fault, now, jitter), fault));
+        }
+        self.reply = Reply::Over { metered: done.metered, produced: done.produced, answered: true };
+        Ok(Finished { parts: done.segments.parts, fault: None })
+    }
+
+    fn finish_error(&mut self, fault: Fault, content_type: Option<&str>, body: &[u8]) -> Finished {
+        let Kind::UpstreamStatus(status) = fault.kind else {
+            return Finished { parts: smallvec::smallvec![error::body(&fault, 500)], fault: Some(fault) };
+        };
+        let told = self.in_our_words(&fault, error::upstream_message(body, content_type).as_deref(), status);
+        self.reply = Reply::Over { metered: Metered::Absent, produced: Produced::default(), answered: false };
+        Finished { parts: smallvec::smallvec![error::body(&told, openai::error::status(&told))], fault: Some(told) }
+    }
+
+    /// The upstream's message without our credentials.
+    fn in_our_words(&self, fault: &Fault, message: Option<&str>, status: u16) -> Fault {
+        let secrets = self.secrets();
+        let secrets: Vec<&str> = secrets.iter().map(Secret::expose).collect();
+        let message = message.map(|message| error::scrub(message, &secrets));
+        let mut told = error::upstream(status, message.as_deref());
+        told.retry_after = fault.retry_after;
+        told
+    }
+
+    /// What an upstream must not tell a client: the credentials it was asked with.
+    fn secrets(&self) -> Vec<Secret> {
+        let Some(current) = &self.current else { return Vec::new() };
+        let settings = &self.common.world.deployments[current.deployment].settings;
+        let headers = settings.extra_headers.iter().map(|(_, value)| value);
+        let secrets = settings.api_key.iter().chain(&settings.azure_ad_token).chain(headers);
+        secrets.filter(|secret| secret.expose().len() >= 6).cloned().collect()
+    }
+
+    fn upstream_ended(&mut self, now: Now) {
+        if let Some(current) = &mut self.current {
+            current.ended.get_or_insert(now);
+        }
+    }
+}
+
+/// The status that an error body names, as OpenRouter does: `{"error":{"code":429}}`.
+fn error_status(body: &Bytes) -> Option<u16> {
+    let whole = json::Span { start: 0, end: u32::try_from(body.len()).ok()? };
+    let error = json::find(body, whole, "error").ok()??;
+    let code = json::find(body, error, "code").ok()??;
+    let status = json::as_u64(code.of(body)).and_then(|code| u16::try_from(code).ok())?;
+    (400..=599).contains(&status).then_some(status)
+}
+
+fn too_long() -> Fault {
+    Fault::upstream(Kind::UpstreamMalformed, "the provider's answer is too long (general_settings.max_reply_size_mb)")
+}

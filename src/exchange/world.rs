@@ -1,0 +1,295 @@
+//! The running state that a configuration becomes. Replaced whole on a reload; an exchange keeps the one it began with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use jiff::tz::TimeZone;
+use smallvec::SmallVec;
+
+use crate::config::{self, Settings};
+use crate::dialect::openai::Endpoint;
+use crate::ledger::{AccountId, Memory, Scope, Terms, Window};
+use crate::policy::{DeploymentLimits, KeyRing};
+use crate::pricing::{Book, Price};
+use crate::provider::{self, Provider, Target};
+use crate::routing::{Pattern, Table};
+use crate::telemetry::{DeploymentName, Handles, KeyName, LabelBook, Telemetry};
+use crate::vocabulary::{Clock, KeyHash};
+
+/// Prices of wildcard models that are remembered.
+const PRICES_MAX: usize = 4096;
+
+/// What outlives configurations.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// What time it is.
+    pub clock: Clock,
+    /// The accounts.
+    pub ledger: Arc<Memory>,
+    /// Events.
+    pub telemetry: Arc<Telemetry>,
+}
+
+/// A configuration at work.
+pub struct World {
+    /// As configured.
+    pub settings: Settings,
+    /// Who may call.
+    pub keys: KeyRing,
+    /// Which names are served by whom.
+    pub table: Table,
+    /// The deployments, in the order of the settings.
+    pub deployments: Vec<Deployment>,
+    /// Labels and counters.
+    pub handles: Handles,
+    /// What outlives this configuration.
+    pub around: Surroundings,
+    /// Counts configurations, from 1.
+    pub generation: u64,
+    key_places: std::collections::HashMap<KeyHash, KeyPlace>,
+    book: Book,
+    prices: DashMap<(usize, Box<str>), Option<Arc<Price>>>,
+}
+
+struct KeyPlace {
+    index: u32,
+    accounts: SmallVec<[AccountId; 2]>,
+}
+
+/// One entry of `model_list` at work.
+pub struct Deployment {
+    /// As configured.
+    pub settings: config::Deployment,
+    /// Who is asked.
+    pub provider: &'static dyn Provider,
+    /// Where.
+    pub target: Target,
+    /// How often.
+    pub limits: DeploymentLimits,
+    /// `provider/model`, for the headers of answers.
+    pub shown_name: http::HeaderValue,
+    /// Scheme and host of the base URL, for the headers of answers.
+    pub shown_base: http::HeaderValue,
+    /// Keeps its connections apart from those of deployments with other credentials or protocol settings.
+    pub pool: u64,
+    pattern: Option<Pattern>,
+    price: Option<Arc<Price>>,
+    paths: [String; 3],
+}
+
+impl Deployment {
+    /// What the provider calls the model; `captured` is what the star of a wildcard group stands for.
+    pub fn upstream_model(&self, captured: Option<&str>) -> std::borrow::Cow<'_, str> {
+        match (&self.pattern, captured) {
+            (Some(pattern), Some(captured)) => pattern.fill(captured).into(),
+            _ => (&*self.settings.model).into(),
+        }
+    }
+
+    /// Path and query of an endpoint.
+    pub fn path(&self, endpoint: Endpoint, model: &str) -> std::borrow::Cow<'_, str> {
+        if self.pattern.is_some() {
+            return self.provider.path(&self.target, endpoint, model).into();
+        }
+        self.paths[endpoint as usize].as_str().into()
+    }
+}
+
+impl World {
+    /// Builds the running state. Limits go on where those of `previous` stand, spend stays in the ledger.
+    ///
+    /// # Errors
+    /// A deployment cannot be reached as configured, the time zone or a budget's duration is not known, or the price
+    /// file cannot be read.
+    pub fn build(settings: Settings, around: Surroundings, previous: Option<&Self>) -> Result<Self, BuildError> {
+        let now = around.clock.now();
+        let zone = TimeZone::get(&settings.timezone)
+            .map_err(|error| BuildError(format!("litellm_settings.timezone: expected an IANA name like Europe/Berlin: {error}")))?;
+        let book = match &settings.price_file {
+            Some(path) => Book::with_file(path).map_err(|error| BuildError(error.to_string()))?,
+            None => Book::builtin(),
+        };
+        let deployments = settings
+            .deployments
+            .iter()
+            .map(|deployment| build_deployment(deployment, &settings, &book, previous, now))
+            .collect::<Result<Vec<_>, _>>()?;
+        let table = Table::build(&settings.deployments, &settings.aliases);
+        let groups = |name: &str| access_group(&settings, name);
+        let keys = KeyRing::build(
+            settings.master_key.as_ref(),
+            &settings.virtual_keys,
+            &groups,
+            previous.map(|world| &world.keys),
+            now,
+        );
+        let key_places = open_accounts(&settings, &around.ledger, &zone, now)?;
+        let handles = around.telemetry.handles(label_book(&settings, &table));
+        let generation = previous.map_or(0, |world| world.generation) + 1;
+        Ok(Self { settings, keys, table, deployments, handles, around, generation, key_places, book, prices: DashMap::new() })
+    }
+
+    /// A key's number among the labels.
+    pub fn key_index(&self, hash: &KeyHash) -> Option<u32> {
+        self.key_places.get(hash).map(|place| place.index)
+    }
+
+    /// The accounts a key spends from.
+    pub fn accounts(&self, hash: &KeyHash) -> &[AccountId] {
+        self.key_places.get(hash).map_or(&[], |place| place.accounts.as_slice())
+    }
+
+    /// What a deployment charges for a model; None: nobody knows.
+    pub fn price(&self, deployment: usize, model: &str) -> Option<Arc<Price>> {
+        let entry = self.deployments.get(deployment)?;
+        if entry.pattern.is_none() || entry.price.is_some() {
+            return entry.price.clone();
+        }
+        if let Some(known) = self.prices.get(&(deployment, Box::from(model))) {
+            return known.clone();
+        }
+        let found = find_price(&entry.settings, model, &self.book).map(Arc::new);
+        if self.prices.len() < PRICES_MAX {
+            self.prices.insert((deployment, model.into()), found.clone());
+        }
+        found
+    }
+}
+
+fn build_deployment(
+    deployment: &config::Deployment,
+    settings: &Settings,
+    book: &Book,
+    previous: Option<&World>,
+    now: crate::vocabulary::Now,
+) -> Result<Deployment, BuildError> {
+    let at = |what: &dyn fmt::Display| BuildError(format!("{}: {what}", deployment.place));
+    let provider = provider::find(&deployment.provider)
+        .ok_or_else(|| at(&format_args!("provider {:?} is not known", deployment.provider)))?;
+    let target = match &deployment.mock_response {
+        Some(_) => Target::parse("http://localhost").map_err(|error| at(&error))?,
+        None => provider.target(deployment).map_err(|error| at(&error))?,
+    };
+    let before = previous.and_then(|world| world.deployments.iter().find(|known| known.settings.id == deployment.id));
+    let pattern = deployment.model.contains('*').then(|| Pattern::parse(&deployment.model)).flatten();
+    let path = |endpoint| provider.path(&target, endpoint, &deployment.model);
+    let paths = [path(Endpoint::ChatCompletions), path(Endpoint::Completions), path(Endpoint::Embeddings)];
+    let limits = DeploymentLimits::of(
+        deployment.rpm,
+        deployment.tpm,
+        deployment.max_parallel_requests,
+        before.map(|known| &known.limits),
+        now,
+    );
+    let price = match (&pattern, deployment.prices.is_empty()) {
+        (Some(_), true) => None,
+        _ => find_price(deployment, &deployment.model, book).map(Arc::new),
+    };
+    let shown = |text: &str| http::HeaderValue::from_str(text).unwrap_or(http::HeaderValue::from_static("-"));
+    Ok(Deployment {
+        settings: deployment.clone(),
+        provider,
+        target,
+        limits,
+        shown_name: shown(&format!("{}/{}", deployment.provider, deployment.model)),
+        shown_base: shown(&origin(deployment)),
+        pool: pool_key(deployment, settings),
+        pattern,
+        price,
+        paths,
+    })
+}
+
+/// Deployment's own prices over those of `base_model`, of provider and model, of the model.
+fn find_price(deployment: &config::Deployment, model: &str, book: &Book) -> Option<Price> {
+    let base = deployment
+        .base_model
+        .as_deref()
+        .and_then(|base| book.find(&deployment.provider, base))
+        .or_else(|| book.find(&deployment.provider, model));
+    if deployment.prices.is_empty() {
+        return base;
+    }
+    Some(Price::from_fields(&deployment.prices, base.as_ref()))
+}
+
+fn pool_key(deployment: &config::Deployment, settings: &Settings) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    deployment.http2.hash(&mut hasher);
+    deployment.ssl_verify.hash(&mut hasher);
+    settings.upstream.tls_verify.hash(&mut hasher);
+    settings.upstream.ca_file.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn access_group(settings: &Settings, name: &str) -> Option<Vec<String>> {
+    let of_group = settings.deployments.iter().filter(|deployment| deployment.access_groups.iter().any(|group| group == name));
+    let mut names: Vec<_> = of_group.map(|deployment| deployment.model_name.to_string()).collect();
+    names.sort_unstable();
+    names.dedup();
+    (!names.is_empty()).then_some(names)
+}
+
+fn open_accounts(
+    settings: &Settings,
+    ledger: &Memory,
+    zone: &TimeZone,
+    now: crate::vocabulary::Now,
+) -> Result<std::collections::HashMap<KeyHash, KeyPlace>, BuildError> {
+    let terms = |scope, budget: Option<&config::Budget>, place: &str| {
+        let window = Window::parse(budget.and_then(|budget| budget.duration.as_deref()), zone)
+            .map_err(|error| BuildError(format!("{place}: budget_duration: {error}")))?;
+        Ok(Terms { scope, limit: budget.map(|budget| budget.max), window })
+    };
+    ledger.account(AccountId::Global, terms(Scope::Global, settings.budget.as_ref(), "litellm_settings")?, now);
+    let mut places = std::collections::HashMap::with_capacity(settings.virtual_keys.len());
+    for (index, key) in settings.virtual_keys.iter().enumerate() {
+        let account = AccountId::Key(key.hash);
+        let scope = Scope::Key { alias: key.alias.clone(), shown: key.shown.clone() };
+        ledger.account(account, terms(scope, key.budget.as_ref(), &key.place)?, now);
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        places.insert(key.hash, KeyPlace { index, accounts: SmallVec::from_buf([AccountId::Global, account]) });
+    }
+    Ok(places)
+}
+
+fn label_book(settings: &Settings, table: &Table) -> LabelBook {
+    let key = |key: &config::VirtualKey| KeyName {
+        alias: key.alias.as_deref().unwrap_or("").into(),
+        hash: key.hash.to_string().into(),
+    };
+    let deployment = |deployment: &config::Deployment| DeploymentName {
+        id: deployment.id.clone(),
+        group: deployment.model_name.clone(),
+        provider: deployment.provider.clone(),
+        model: deployment.model.clone(),
+        api_base: origin(deployment).into(),
+    };
+    LabelBook {
+        keys: settings.virtual_keys.iter().map(key).collect(),
+        groups: table.groups().iter().map(|group| group.name.clone()).collect(),
+        deployments: settings.deployments.iter().map(deployment).collect(),
+    }
+}
+
+/// Scheme and host of a deployment's base URL, for labels and headers.
+fn origin(deployment: &config::Deployment) -> String {
+    let usual = || provider::find(&deployment.provider).and_then(Provider::base).unwrap_or_default().to_owned();
+    let base = deployment.api_base.clone().unwrap_or_else(usual);
+    let end = base.find("://").and_then(|scheme| base[scheme + 3..].find('/').map(|slash| scheme + 3 + slash));
+    base[..end.unwrap_or(base.len())].to_owned()
+}
+
+/// Why a configuration cannot be put to work: where, what was found, what was expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError(String);
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BuildError {}

@@ -1,0 +1,131 @@
+//! What a usage cost, and the most a request can cost.
+
+use super::price::{Bracket, Price};
+use super::rate::{Meter, ServiceTier};
+use crate::vocabulary::{PicoUsd, Usage};
+
+/// What an exchange cost, exactly. `input` and `output` add up to `total`; the others are parts of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// What is charged.
+    pub total: PicoUsd,
+    /// The prompt, cached tokens and the request's own fee included.
+    pub input: PicoUsd,
+    /// The completion, reasoning included. All of it, where the provider reported the cost.
+    pub output: PicoUsd,
+    /// Part of `input` for tokens read from the cache.
+    pub cache_read: PicoUsd,
+    /// Part of `input` for tokens written to the cache.
+    pub cache_write: PicoUsd,
+    /// Part of `output` for reasoning.
+    pub reasoning: PicoUsd,
+}
+
+/// What a request may come to: the most tokens it can use and how they may be priced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// Most prompt tokens.
+    pub prompt: u64,
+    /// Most completion tokens, over all choices.
+    pub completion: u64,
+    /// The tier that was asked for.
+    pub tier: ServiceTier,
+    /// What the prompt is made of.
+    pub media: Media,
+}
+
+/// What a prompt is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// Only text.
+    Text,
+    /// Audio or images too, which may cost more per token.
+    Mixed,
+}
+
+impl Demand {
+    /// A text prompt at the standard tier.
+    pub const fn text(prompt: u64, completion: u64) -> Self {
+        Self { prompt, completion, tier: ServiceTier::Standard, media: Media::Text }
+    }
+}
+
+impl Price {
+    /// What a usage costs at the tier that served it.
+    ///
+    /// A cost the provider reported wins when above zero. Otherwise each token is charged once: parts of a total are
+    /// cut to what is left of it, cache first, then audio, images, reasoning. A prompt above a threshold is charged,
+    /// with its completion, wholly at the prices above it.
+    pub fn cost(&self, usage: &Usage, tier: ServiceTier) -> Cost {
+        match usage.cost {
+            Some(reported) if reported > PicoUsd::ZERO => Cost { total: reported, output: reported, ..Cost::default() },
+            Some(_) | None => self.cost_of_tokens(usage, Bracket { prompt: usage.prompt, tier }),
+        }
+    }
+
+    fn cost_of_tokens(&self, usage: &Usage, bracket: Bracket) -> Cost {
+        let price = |meter, count| self.at(meter, bracket).times(count);
+        let mut prompt = Remainder(usage.prompt);
+        let cache_read = price(Meter::CacheRead, prompt.take(usage.cache_read));
+        let cache_write = price(Meter::CacheWrite, prompt.take(usage.cache_write))
+            .plus(price(Meter::CacheWrite1h, prompt.take(usage.cache_write_1h)));
+        let media_in =
+            price(Meter::AudioIn, prompt.take(usage.audio_in)).plus(price(Meter::ImageIn, prompt.take(usage.image_in)));
+        let plain_in = price(Meter::Input, prompt.0).plus(price(Meter::Request, 1));
+
+        let mut completion = Remainder(usage.completion);
+        let media_out = price(Meter::AudioOut, completion.take(usage.audio_out))
+            .plus(price(Meter::ImageOut, completion.take(usage.image_out)));
+        let reasoning = price(Meter::Reasoning, completion.take(usage.reasoning));
+        let plain_out = price(Meter::Output, completion.0);
+
+        let input = [plain_in, cache_read, cache_write, media_in].into_iter().sum::<PicoUsd>();
+        let output = [plain_out, reasoning, media_out].into_iter().sum::<PicoUsd>();
+        Cost { total: input.plus(output), input, output, cache_read, cache_write, reasoning }
+    }
+
+    /// The most a request can cost, however the provider counts its tokens: an upper bound of [`cost`](Self::cost) for
+    /// every usage with at most these totals, at the tier that was asked for or the standard one.
+    ///
+    /// Every prompt token is taken to be of the dearest kind it can be: read from or written to the cache (an hour's
+    /// write too, where it is priced) or plain, and audio or image only where the prompt has any. Every completion
+    /// token is the dearest of plain, reasoning and, where priced, audio and image. Thresholds count that the prompt
+    /// can exceed. Not bounded: a cost the provider reports itself.
+    pub fn worst_case(&self, demand: &Demand) -> PicoUsd {
+        let mut last = 0;
+        let thresholds = self.rates().iter().map(|rate| rate.above).filter(|above| (1..demand.prompt).contains(above));
+        let distinct = thresholds.filter(|above| std::mem::replace(&mut last, *above) != *above);
+        let worst_at = |prompt| {
+            let standard = self.worst_in(Bracket { prompt, tier: ServiceTier::Standard }, demand);
+            standard.max(self.worst_in(Bracket { prompt, tier: demand.tier }, demand))
+        };
+        distinct.chain([demand.prompt]).map(worst_at).max().unwrap_or_default()
+    }
+
+    fn worst_in(&self, bracket: Bracket, demand: &Demand) -> PicoUsd {
+        let dearest = |meters: &[Meter]| meters.iter().map(|meter| self.at(*meter, bracket)).max().unwrap_or_default();
+        let text = dearest(&[Meter::Input, Meter::CacheRead, Meter::CacheWrite, Meter::CacheWrite1h]);
+        let input = match demand.media {
+            Media::Text => text,
+            Media::Mixed => text.max(dearest(&[Meter::AudioIn, Meter::ImageIn])),
+        };
+        let output = dearest(&[Meter::Output, Meter::Reasoning, Meter::AudioOut, Meter::ImageOut]);
+        let fee = self.at(Meter::Request, bracket);
+        input.times(demand.prompt).plus(output.times(demand.completion)).plus(fee)
+    }
+}
+
+/// What is left of a total once its parts are taken out.
+struct Remainder(u64);
+
+impl Remainder {
+    fn take(&mut self, wanted: u64) -> u64 {
+        let taken = wanted.min(self.0);
+        self.0 -= taken;
+        taken
+    }
+}
+
+#[cfg(test)]
+#[path = "cost_tests.rs"]
+mod tests;

@@ -1,0 +1,66 @@
+//! Azure OpenAI: the deployment stands in the path, `api-version` in the query, the key in `api-key`.
+//!
+//! Reference: Azure OpenAI REST API, data plane inference (checked 2026-11).
+
+use super::target::{BadTarget, Target};
+use super::{Provider, StreamUsage, path_segment};
+use crate::config;
+use crate::dialect::openai::Endpoint;
+
+/// Used where the configuration names none: the newest generally available version.
+const API_VERSION: &str = "2024-10-21";
+
+pub(super) struct Azure;
+
+pub(super) static AZURE: Azure = Azure;
+
+impl Provider for Azure {
+    fn name(&self) -> &'static str {
+        "azure"
+    }
+
+    fn base(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn key_env(&self) -> &'static [&'static str] {
+        &["AZURE_API_KEY", "AZURE_OPENAI_API_KEY"]
+    }
+
+    fn base_env(&self) -> &'static [&'static str] {
+        &["AZURE_API_BASE", "AZURE_OPENAI_ENDPOINT"]
+    }
+
+    fn keyless(&self) -> bool {
+        false
+    }
+
+    fn stream_usage(&self) -> StreamUsage {
+        StreamUsage::WhenAsked
+    }
+
+    fn output_cap(&self) -> &'static str {
+        "max_completion_tokens"
+    }
+
+    fn target(&self, deployment: &config::Deployment) -> Result<Target, BadTarget> {
+        let missing = BadTarget { what: "api_base", expected: "https://NAME.openai.azure.com", found: String::new() };
+        let mut target = Target::parse(deployment.api_base.as_deref().ok_or(missing)?)?;
+        if let Some(before) = target.base_path.find("/openai") {
+            target.base_path.truncate(before);
+        }
+        let version = deployment.api_version.as_deref().unwrap_or(API_VERSION);
+        target.query = format!("?api-version={}", path_segment(version));
+        target.add_configured(deployment)?;
+        match (&deployment.azure_ad_token, &deployment.api_key) {
+            (Some(token), _) => target.add_bearer(token)?,
+            (None, Some(key)) => target.add("api-key", key)?,
+            (None, None) => {}
+        }
+        Ok(target)
+    }
+
+    fn path(&self, target: &Target, endpoint: Endpoint, model: &str) -> String {
+        format!("{}/openai/deployments/{}{}{}", target.base_path, path_segment(model), endpoint.path(), target.query)
+    }
+}

@@ -1,0 +1,118 @@
+//! What all connections share: the configuration that is served, and what is in flight.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+
+use super::resolve::Resolver;
+use crate::config::Settings;
+use crate::exchange::{BuildError, Surroundings, World};
+use crate::telemetry::{Gauge, Handles, Sample};
+
+/// The configuration that is served, and what outlives it.
+pub struct Gate {
+    world: ArcSwap<World>,
+    around: Surroundings,
+    pub(super) resolver: Resolver,
+    draining: AtomicBool,
+    in_flight: AtomicU64,
+    held_bytes: AtomicUsize,
+}
+
+impl Gate {
+    /// Puts a configuration to work.
+    ///
+    /// # Errors
+    /// See [`World::build`].
+    pub fn new(settings: Settings, around: Surroundings) -> Result<Arc<Self>, BuildError> {
+        let resolver = Resolver::new(settings.upstream.force_ipv4);
+        let world = World::build(settings, around.clone(), None)?;
+        let gate = Arc::new(Self {
+            world: ArcSwap::from_pointee(world),
+            around: around.clone(),
+            resolver,
+            draining: AtomicBool::new(false),
+            in_flight: AtomicU64::new(0),
+            held_bytes: AtomicUsize::new(0),
+        });
+        around.telemetry.add_sample(Arc::new(Levels(Arc::downgrade(&gate))));
+        Ok(gate)
+    }
+
+    /// The configuration that is served now.
+    pub fn world(&self) -> Arc<World> {
+        self.world.load_full()
+    }
+
+    /// What outlives configurations.
+    pub fn around(&self) -> &Surroundings {
+        &self.around
+    }
+
+    /// Serves another configuration from the next request on; exchanges that are open keep theirs.
+    ///
+    /// # Errors
+    /// The new one cannot be put to work: the old one stays whole.
+    pub fn replace(&self, settings: Settings) -> Result<u64, BuildError> {
+        let old = self.world.load_full();
+        let new = World::build(settings, self.around.clone(), Some(&old))?;
+        let generation = new.generation;
+        self.world.store(Arc::new(new));
+        Ok(generation)
+    }
+
+    /// From now on every answer closes its connection.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the process is stopping.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Exchanges that are open.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn enter(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        InFlight { gate: self.clone(), held: 0 }
+    }
+}
+
+/// One request's share of what is in flight; given back when it is dropped.
+pub(super) struct InFlight {
+    gate: Arc<Gate>,
+    held: usize,
+}
+
+impl InFlight {
+    /// Counts more bytes of a body; false when all bodies together are too many.
+    pub(super) fn hold(&mut self, bytes: usize, most: usize) -> bool {
+        let held = self.gate.held_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.held += bytes;
+        held <= most
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.gate.held_bytes.fetch_sub(self.held, Ordering::Relaxed);
+        self.gate.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+struct Levels(std::sync::Weak<Gate>);
+
+impl Sample for Levels {
+    fn sample(&self, out: &mut dyn FnMut(&Handles, Gauge)) {
+        let Some(gate) = self.0.upgrade() else { return };
+        let world = gate.world();
+        out(&world.handles, Gauge::InFlight(gate.in_flight()));
+        out(&world.handles, Gauge::HeldBytes(gate.held_bytes.load(Ordering::Relaxed) as u64));
+        world.sample(gate.around.clock.now(), out);
+    }
+}

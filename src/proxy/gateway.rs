@@ -1,0 +1,654 @@
+//! Pingora's hooks: convert, one transition of the exchange, apply its effect.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, USER_AGENT};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::compression::ResponseCompressionCtx;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use tokio::time::Instant;
+
+use super::context::{Context, Decided, Mode, Sending};
+use super::framing::{self, Framing};
+use super::gate::Gate;
+use super::guard::HEAD;
+use super::replay::{self, Shared};
+use super::{answer, body, peer};
+use crate::exchange::{Again, Ending, Entry, Head, LocalAnswer, Opened, Outbound, Planned, Refused, Sent, Treatment, UpstreamHead};
+use crate::vocabulary::{Fault, Kind, Now, Origin};
+
+/// The filter: mount it in any Pingora proxy service.
+pub struct Gateway {
+    gate: Arc<Gate>,
+}
+
+/// Why a hook stops Pingora: the exchange knows the fault, Pingora need not.
+const STOP: ErrorType = ErrorType::Custom("tollgate");
+
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("tollgate/", env!("CARGO_PKG_VERSION")));
+const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
+
+impl Gateway {
+    /// A filter over a gate; several filters may share one.
+    pub fn new(gate: Arc<Gate>) -> Self {
+        Self { gate }
+    }
+
+    fn now(&self) -> Now {
+        self.gate.around().clock.now()
+    }
+
+    async fn enter(&self, session: &mut Session, context: &mut Context, arrived: Now) -> Result<Step, Box<Refused>> {
+        let announced = session.req_header().headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        match self.judge_head(session, announced, arrived)? {
+            Entry::Local(local) => Ok(Step::Local(local)),
+            Entry::Call(opened) => self.take_body(session, context, opened, announced).await,
+        }
+    }
+
+    fn judge_head(&self, session: &Session, announced: Option<u64>, arrived: Now) -> Result<Entry, Box<Refused>> {
+        let request = session.req_header();
+        let header = |name: &str| request.headers.get(name).map(HeaderValue::as_bytes);
+        let head = Head {
+            method: request.method.as_str(),
+            path: request.uri.path(),
+            header: &header,
+            client_ip: client_ip(session),
+            content_length: announced,
+        };
+        Opened::enter(&self.gate.world(), &head, new_id(), arrived)
+    }
+
+    async fn take_body(
+        &self,
+        session: &mut Session,
+        context: &mut Context,
+        opened: Box<Opened>,
+        announced: Option<u64>,
+    ) -> Result<Step, Box<Refused>> {
+        let world = opened.world().clone();
+        let before = self.now();
+        if session.req_header().headers.contains_key(http::header::EXPECT) && !context.h2 {
+            // Only now: a stranger's body is never asked for.
+            if session.downstream_session.write_continue_response().await.is_err() {
+                return Err(opened.refuse(Fault::client(Kind::ClientGone, "the client left"), 0));
+            }
+        }
+        let mut in_flight = self.gate.enter();
+        let announced = announced.and_then(|length| usize::try_from(length).ok());
+        let settings = &world.settings;
+        let limits = body::Limits {
+            bytes_max: settings.http.body_bytes_max,
+            held_max: settings.http.held_bytes_max,
+            deadline: settings.deadlines.body,
+        };
+        let taken = body::read(&mut session.downstream_session, announced, &limits, &mut in_flight).await;
+        context.in_flight = Some(in_flight);
+        let body = match taken {
+            Ok(body) => body,
+            Err(no_body) => return Err(opened.refuse(no_body.fault, no_body.read)),
+        };
+        let now = self.now();
+        let planned = opened.plan(body, before, now)?;
+        Ok(Step::Send(planned))
+    }
+
+    /// Writes the first attempt before anything is set up: a group of canned answers, or one without room, needs no upstream.
+    fn first_attempt(&self, context: &mut Context, mut planned: Box<Planned>) -> Result<(), (Box<Planned>, Fault)> {
+        match planned.attempt(self.now(), fastrand::u64(..)) {
+            Ok(outbound) => {
+                context.outbound = Some(outbound);
+                context.exchange = Some(planned);
+                Ok(())
+            }
+            Err(fault) => Err((planned, fault)),
+        }
+    }
+
+    async fn answer_local(&self, session: &mut Session, local: LocalAnswer) -> Result<()> {
+        let (head, body) = match local {
+            LocalAnswer::Json(body) => (answer::head(200, answer::JSON)?, body),
+            LocalAnswer::Readiness if self.gate.is_draining() => {
+                (answer::head(503, answer::JSON)?, Bytes::from_static(b"{\"status\":\"shutting_down\"}"))
+            }
+            LocalAnswer::Readiness => {
+                (answer::head(200, answer::JSON)?, Bytes::from_static(b"{\"status\":\"healthy\",\"db\":\"Not connected\"}"))
+            }
+            LocalAnswer::Metrics => {
+                let mut text = Vec::with_capacity(64 * 1024);
+                self.gate.around().telemetry.encode(&mut text);
+                (answer::head(200, answer::METRICS)?, Bytes::from(text))
+            }
+        };
+        answer::write(&mut session.downstream_session, head, body).await
+    }
+
+    async fn answer_refused(&self, session: &mut Session, refused: Box<Refused>) -> Result<()> {
+        let status_of_budget = self.gate.world().settings.budget_exceeded_status;
+        let (head, body) = answer::refusal(&refused, status_of_budget)?;
+        let gone = refused.fault.kind == Kind::ClientGone;
+        let unread = !session.downstream_session.is_body_done();
+        let (status, length) = (head.status.as_u16(), body.len() as u64);
+        if unread {
+            session.set_keepalive(None);
+        }
+        let written = if gone { Ok(()) } else { answer::write(&mut session.downstream_session, head, body).await };
+        if unread && !gone {
+            body::discard(&mut session.downstream_session).await;
+        }
+        let ending = if gone { Ending::ClientGone } else { Ending::Refused };
+        refused.close(if gone { 499 } else { status }, if gone { 0 } else { length }, ending, self.now());
+        written
+    }
+
+    async fn answer_failed(&self, session: &mut Session, planned: Box<Planned>, fault: Fault) -> Result<()> {
+        let (head, body) = answer::failure(&planned, &fault, self.now())?;
+        let sent = Sent { status: head.status.as_u16(), bytes: body.len() as u64, first_byte: None };
+        let ending = if fault.origin == Origin::Client { Ending::Refused } else { Ending::UpstreamFailed };
+        let written = answer::write(&mut session.downstream_session, head, body).await;
+        planned.close(ending, Some(&fault), &sent, self.now());
+        written
+    }
+
+    /// A canned answer (`mock_response`), where the first deployment has one.
+    async fn answer_canned(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        let Some(exchange) = &mut context.exchange else { return Ok(false) };
+        let now = self.now();
+        let Some(body) = exchange.canned(now) else { return Ok(false) };
+        let mut head = if exchange.wants_stream() { answer::stream_head(200)? } else { answer::head(200, answer::JSON)? };
+        answer::exchange_headers(&mut head, exchange, now)?;
+        answer::final_headers(&mut head, exchange, now)?;
+        context.first_byte = Some(now);
+        answer::write(&mut session.downstream_session, head, body).await?;
+        Ok(true)
+    }
+
+    /// The next attempt's request and the address it goes to.
+    async fn next_attempt(&self, context: &mut Context) -> Result<(Outbound, std::net::SocketAddr)> {
+        loop {
+            if !context.backoff.is_zero() {
+                tokio::time::sleep(std::mem::take(&mut context.backoff)).await;
+            }
+            let Some(exchange) = &mut context.exchange else { return Error::e_explain(STOP, "no exchange") };
+            let outbound = match context.outbound.take() {
+                Some(outbound) => outbound,
+                None => match exchange.attempt(self.now(), fastrand::u64(..)) {
+                    Ok(outbound) => outbound,
+                    Err(fault) => {
+                        context.fault.get_or_insert(fault);
+                        return Error::e_explain(STOP, "no deployment");
+                    }
+                },
+            };
+            let target = &exchange.world().deployments[outbound.deployment].target;
+            let cause = match self.gate.resolver.address(&target.host, target.port).await {
+                Ok(address) => return Ok((outbound, address)),
+                Err(cause) => cause,
+            };
+            let fault = connect_fault().cause(format_args!("{}: {cause}", target.host));
+            match exchange.failed(&fault, self.now(), fastrand::u64(..)) {
+                Again::After(wait) => context.backoff = wait,
+                Again::No => {
+                    context.fault = Some(fault);
+                    return Error::e_explain(STOP, "the name does not resolve");
+                }
+            }
+        }
+    }
+
+    /// Decides about an attempt that failed below HTTP.
+    fn attempt_failed(&self, context: &mut Context, fault: Fault) -> bool {
+        let Some(exchange) = &mut context.exchange else { return false };
+        match exchange.failed(&fault, self.now(), fastrand::u64(..)) {
+            Again::After(wait) => {
+                context.backoff = wait;
+                true
+            }
+            Again::No => {
+                context.fault = Some(fault);
+                false
+            }
+        }
+    }
+
+    fn stop(&self, context: &mut Context, again: Again, fault: Fault) -> Box<Error> {
+        let mut error = Error::explain(STOP, "the attempt failed");
+        error.as_up();
+        match again {
+            Again::After(wait) => {
+                context.backoff = wait;
+                context.decided = Some(Decided::Retry);
+                error.set_retry(true);
+            }
+            Again::No => {
+                context.fault = Some(fault);
+                context.decided = Some(Decided::Final);
+                error.set_retry(false);
+            }
+        }
+        error
+    }
+
+    fn finish_held(&self, context: &mut Context) -> Result<()> {
+        let now = self.now();
+        let (Some(exchange), Some(shared)) = (&mut context.exchange, &context.shared) else { return Ok(()) };
+        match exchange.finish_held(now, fastrand::u64(..)) {
+            Ok(finished) => {
+                let mut late = ResponseHeader::build(200, Some(4))?;
+                answer::final_headers(&mut late, exchange, now)?;
+                shared.finish(finished.parts, late);
+                context.fault = finished.fault;
+                context.first_byte.get_or_insert(now);
+                Ok(())
+            }
+            Err((again, fault)) => Err(self.stop(context, again, fault)),
+        }
+    }
+
+    fn push_stream(&self, context: &mut Context, chunk: Option<Bytes>, end: bool) -> Result<Option<Bytes>> {
+        let Some(exchange) = &mut context.exchange else { return Ok(None) };
+        if let Some(chunk) = chunk.filter(|chunk| !chunk.is_empty()) {
+            if let Err(fault) = exchange.push(chunk, &mut context.out) {
+                return Err(self.stop(context, Again::No, fault));
+            }
+        }
+        if end && let Some(fault) = exchange.finish_stream(&mut context.out, self.now()) {
+            context.fault = Some(fault);
+        }
+        if !context.out.is_empty() {
+            context.first_byte.get_or_insert_with(|| self.gate.around().clock.now());
+        }
+        Ok(join(&mut context.out))
+    }
+
+    fn ending(&self, context: &Context, error: Option<&Error>, expired: bool) -> Ending {
+        if let Some(fault) = &context.fault {
+            return match fault.kind {
+                Kind::UpstreamCut => Ending::UpstreamCut,
+                Kind::UpstreamTimeout if context.stalled => Ending::Stalled,
+                _ if fault.origin == Origin::Client => Ending::Refused,
+                _ if fault.origin == Origin::Ours => Ending::Internal,
+                _ => Ending::UpstreamFailed,
+            };
+        }
+        match error {
+            None => Ending::Complete,
+            Some(error) if *error.esource() == ErrorSource::Downstream && !expired => Ending::ClientGone,
+            Some(error) if *error.esource() == ErrorSource::Upstream => Ending::UpstreamCut,
+            Some(_) => Ending::Internal,
+        }
+    }
+}
+
+enum Step {
+    Local(LocalAnswer),
+    Send(Box<Planned>),
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::default()
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        let arrived = self.now();
+        // Absent where the filter is mounted in a server without our front door, and for HTTP/2.
+        let _front_door = HEAD.try_with(|clock| clock.head_is_read());
+        context.h2 = session.downstream_session.is_http2();
+        let world = self.gate.world();
+        let deadlines = &world.settings.deadlines;
+        session.downstream_session.set_write_timeout(Some(deadlines.write));
+        match framing::judge(session.req_header()) {
+            Ok(Framing::Plain) if !self.gate.is_draining() => session.set_keepalive(Some(deadlines.keepalive.as_secs())),
+            Ok(_) => session.set_keepalive(None),
+            Err(fault) => {
+                session.set_keepalive(None);
+                let refused = Opened::doubtful(&world, new_id(), client_ip(session), fault, arrived);
+                self.answer_refused(session, refused).await?;
+                return Ok(true);
+            }
+        }
+        drop(world);
+        match self.enter(session, context, arrived).await {
+            Ok(Step::Local(local)) => {
+                if !session.downstream_session.is_body_done() {
+                    session.set_keepalive(None);
+                }
+                self.answer_local(session, local).await?;
+                Ok(true)
+            }
+            Ok(Step::Send(planned)) => {
+                if let Err((planned, fault)) = self.first_attempt(context, planned) {
+                    self.answer_failed(session, planned, fault).await?;
+                    return Ok(true);
+                }
+                if self.answer_canned(session, context).await? {
+                    return Ok(true);
+                }
+                let shared = Arc::new(Shared::default());
+                replay::wrap(session, &shared);
+                context.shared = Some(shared);
+                Ok(false)
+            }
+            Err(refused) => {
+                self.answer_refused(session, refused).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        let (outbound, address) = self.next_attempt(context).await?;
+        let (Some(exchange), Some(shared)) = (&context.exchange, &context.shared) else {
+            return Error::e_explain(STOP, "no exchange");
+        };
+        let now = Instant::now();
+        let until = now + outbound.total;
+        shared.load(outbound.body.parts, until.min(now + outbound.first_byte));
+        context.mode = Mode::Waiting;
+        context.decided = None;
+        context.out.clear();
+        // Decompresses what comes compressed although nobody asked for it; set anew because it remembers the last answer.
+        session.upstream_compression = ResponseCompressionCtx::new(0, true, false);
+        let world = exchange.world();
+        let peer = peer::peer(&world.deployments[outbound.deployment], &world.settings, address, outbound.idle);
+        context.sending = Some(Sending {
+            deployment: outbound.deployment,
+            path: outbound.path,
+            length: outbound.body.len,
+            idle: outbound.idle,
+            until,
+        });
+        Ok(peer)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let (Some(exchange), Some(sending)) = (&context.exchange, &context.sending) else {
+            return Error::e_explain(STOP, "nothing to send");
+        };
+        let target = &exchange.world().deployments[sending.deployment].target;
+        let mut fresh = RequestHeader::build("POST", sending.path.as_bytes(), Some(8))?;
+        fresh.set_version(request.version);
+        fresh.insert_header(HOST, target.authority.clone())?;
+        fresh.insert_header(CONTENT_TYPE, answer::JSON)?;
+        fresh.insert_header(CONTENT_LENGTH, sending.length)?;
+        fresh.insert_header(ACCEPT_ENCODING, IDENTITY)?;
+        fresh.insert_header(USER_AGENT, AGENT)?;
+        for (name, value) in &target.headers {
+            fresh.insert_header(name.clone(), value.clone())?;
+        }
+        *request = fresh;
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        let text = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok());
+        let head = UpstreamHead {
+            status: response.status.as_u16(),
+            content_type: text("content-type"),
+            retry_after: text("retry-after").and_then(retry_after),
+        };
+        let Some(exchange) = &mut context.exchange else { return Ok(()) };
+        match exchange.reply(&head, self.gate.around().clock.now(), fastrand::u64(..)) {
+            Treatment::Failed(again, fault) => Err(self.stop(context, again, fault)),
+            Treatment::Hold => self.treat(context, Mode::Hold),
+            Treatment::Stream => self.treat(context, Mode::Stream),
+        }
+    }
+
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let Some(exchange) = &context.exchange else { return Ok(()) };
+        let status = response.status.as_u16();
+        let mut fresh = match context.mode {
+            Mode::Stream => answer::stream_head(status)?,
+            Mode::Hold | Mode::Waiting => answer::head(status, answer::JSON)?,
+        };
+        answer::exchange_headers(&mut fresh, exchange, self.now())?;
+        answer::pass_on(response, &mut fresh)?;
+        if let Some(fault) = exchange.told() {
+            answer::fault_headers(&mut fresh, fault)?;
+        }
+        if context.mode == Mode::Stream && !context.h2 {
+            fresh.insert_header(TRANSFER_ENCODING, CHUNKED)?;
+        }
+        debug_assert!(!fresh.headers.contains_key(CONTENT_ENCODING), "bodies are passed on in clear");
+        *response = fresh;
+        Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        if let (Some(sending), Some(shared)) = (&context.sending, &context.shared) {
+            shared.set_deadline(sending.until.min(Instant::now() + sending.idle));
+        }
+        let chunk = body.take();
+        match context.mode {
+            Mode::Stream => *body = self.push_stream(context, chunk, end)?,
+            Mode::Hold => {
+                if let (Some(chunk), Some(exchange)) = (chunk, &mut context.exchange) {
+                    if let Err(fault) = exchange.push(chunk, &mut context.out) {
+                        return Err(self.stop(context, Again::No, fault));
+                    }
+                }
+                if end {
+                    self.finish_held(context)?;
+                }
+            }
+            Mode::Waiting => {}
+        }
+        Ok(None)
+    }
+
+    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
+        let fault = match error.etype() {
+            ErrorType::ConnectTimedout => timeout_fault("connecting to the provider took too long"),
+            _ => connect_fault(),
+        };
+        let retry = self.attempt_failed(context, fault.cause(error.etype().as_str()));
+        error.set_retry(retry);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        context: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        if let Some(decided) = context.decided.take() {
+            error.set_retry(decided == Decided::Retry);
+            return error;
+        }
+        let expired = context.shared.as_ref().is_some_and(|shared| shared.expired());
+        if expired {
+            error.as_up();
+        }
+        let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
+        if let Some(told) = context.exchange.as_ref().and_then(|exchange| exchange.told()) {
+            // The upstream's error had no body, or its body broke off: its status is told all the same.
+            context.fault = Some(told.clone());
+            error.set_retry(false);
+            return error;
+        }
+        if *error.esource() == ErrorSource::Downstream {
+            error.set_retry(false);
+            return error;
+        }
+        let fault = if expired {
+            context.stalled = context.mode != Mode::Waiting;
+            timeout_fault("Request timed out.")
+        } else if context.mode == Mode::Waiting && reused {
+            // A kept connection that the provider had closed meanwhile: nothing was read of this request.
+            connect_fault()
+        } else {
+            Fault::upstream(Kind::UpstreamCut, "litellm.APIConnectionError: the provider's answer broke off before its end")
+        };
+        let retry = self.attempt_failed(context, fault.cause(error.etype().as_str()));
+        error.set_retry(retry && !begun);
+        if begun && context.fault.is_none() {
+            context.fault = Some(Fault::upstream(Kind::UpstreamCut, "the provider's answer broke off before its end"));
+        }
+        error
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+        let expired = context.shared.as_ref().is_some_and(|shared| shared.expired());
+        if let Some(shared) = &context.shared {
+            replay::unwrap(session, shared);
+        }
+        // Pingora closes the connection after a failure; say so before the head is written.
+        session.set_keepalive(None);
+        let gone = *error.esource() == ErrorSource::Downstream && !expired && context.fault.is_none();
+        if gone {
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        }
+        let fault = context.fault.get_or_insert_with(|| {
+            Fault::ours(Kind::Internal, "the gateway failed; its log says why").cause(error.etype().as_str())
+        });
+        let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
+        let status = match (&context.exchange, begun) {
+            (Some(_), true) => {
+                let event = crate::dialect::openai::error::event(fault);
+                // The client may be gone by now: there is nobody else to tell.
+                if context.mode == Mode::Stream && session.downstream_session.write_response_body(event, true).await.is_err() {
+                    log::debug!("a stream's last event was not written");
+                }
+                200
+            }
+            (Some(exchange), false) => match answer::failure(exchange, fault, self.now()) {
+                Ok((head, body)) => {
+                    let status = head.status.as_u16();
+                    if answer::write(&mut session.downstream_session, head, body).await.is_err() {
+                        log::debug!("an error answer was not written");
+                    }
+                    status
+                }
+                Err(_) => 500,
+            },
+            (None, _) => 0,
+        };
+        FailToProxy { error_code: status, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        // What comes next on this connection is another head; see `request_filter`.
+        let _front_door = HEAD.try_with(|clock| clock.wait_for_next());
+        let expired = context.shared.as_ref().is_some_and(|shared| shared.expired());
+        if let Some(shared) = context.shared.take() {
+            replay::unwrap(session, &shared);
+        }
+        let Some(exchange) = context.exchange.take() else { return };
+        let ending = self.ending(context, error, expired);
+        let sent = Sent {
+            status: session.response_written().filter(|head| !head.status.is_informational()).map_or(499, |head| head.status.as_u16()),
+            bytes: session.downstream_session.body_bytes_sent() as u64,
+            first_byte: context.first_byte,
+        };
+        exchange.close(ending, context.fault.as_ref(), &sent, self.now());
+    }
+
+    fn request_summary(&self, session: &Session, context: &Context) -> String {
+        // Never the query: it may carry a key.
+        let id = context.exchange.as_ref().map_or("", |exchange| exchange.id());
+        format!("{} {id}", session.req_header().method)
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _session: &Session, _context: &Context, _error: &Error, _what: ProxyWarnLogContext) -> bool {
+        true
+    }
+}
+
+impl Gateway {
+    fn treat(&self, context: &mut Context, mode: Mode) -> Result<()> {
+        context.mode = mode;
+        if let (Some(sending), Some(shared)) = (&context.sending, &context.shared) {
+            shared.hold(mode == Mode::Hold);
+            shared.set_deadline(sending.until.min(Instant::now() + sending.idle));
+        }
+        Ok(())
+    }
+}
+
+fn client_ip(session: &Session) -> Option<IpAddr> {
+    session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip().to_canonical())
+}
+
+/// A random UUID (version 4) for an exchange; it names, it does not guard.
+fn new_id() -> String {
+    let (high, low) = (fastrand::u64(..), fastrand::u64(..));
+    format!(
+        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xfff,
+        low >> 48 & 0x3fff | 0x8000,
+        low & 0xffff_ffff_ffff
+    )
+}
+
+fn connect_fault() -> Fault {
+    Fault::upstream(Kind::UpstreamConnect, "litellm.InternalServerError: InternalServerError: OpenAIException - Connection error.")
+}
+
+fn timeout_fault(what: &str) -> Fault {
+    Fault::upstream(Kind::UpstreamTimeout, format!("litellm.Timeout: APITimeoutError - {what} Error_str: {what}"))
+}
+
+/// Seconds, or nothing: a date in `retry-after` is not acted upon.
+fn retry_after(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds.clamp(0.0, 86_400.0)).ok()
+}
+
+/// One piece of several; the usual single one is not copied.
+fn join(parts: &mut Vec<Bytes>) -> Option<Bytes> {
+    match parts.len() {
+        0 => None,
+        1 => parts.pop(),
+        _ => {
+            let mut whole = BytesMut::with_capacity(parts.iter().map(Bytes::len).sum());
+            parts.drain(..).for_each(|part| whole.extend_from_slice(&part));
+            Some(whole.freeze())
+        }
+    }
+}

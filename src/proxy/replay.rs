@@ -1,0 +1,371 @@
+//! A client session whose body was read beforehand: plays it to every attempt, holds an answer back until it may go, and
+//! watches all deadlines with one timer.
+//!
+//! Pingora can only replay 64 KiB by itself. This wrapper stands in the place of the client's session while upstreams are
+//! tried and gives the session back when it is dropped. It is the only file that names Pingora's hidden session trait,
+//! which is why `Cargo.toml` pins the version.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::HeaderMap;
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use pingora::protocols::http::custom::CustomMessageWrite;
+use pingora::protocols::http::custom::server::Session as CustomSession;
+use pingora::protocols::http::{HttpTask, ServerSession};
+use pingora::protocols::l4::socket::SocketAddr;
+use pingora::protocols::Digest;
+use pingora::{Error, ErrorType, Result};
+use pingora::http::{RequestHeader, ResponseHeader};
+use tokio::time::{Instant, Sleep};
+
+/// Bodies up to this size go out in one piece; larger ones are sent in the slices that they are held in.
+pub(super) const ONE_PIECE_BYTES_MAX: usize = 64 * 1024;
+
+/// What the hooks and the wrapper tell each other.
+#[derive(Default)]
+pub(super) struct Shared(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    slot: Option<Box<ServerSession>>,
+    outgoing: VecDeque<Bytes>,
+    deadline: Option<Instant>,
+    hold: bool,
+    expired: bool,
+    finished: Option<Finished>,
+}
+
+/// The end of a held answer: its body, and headers known only now.
+struct Finished {
+    parts: SmallVec<[Bytes; 8]>,
+    late: ResponseHeader,
+}
+
+impl Shared {
+    /// Queues an attempt's body and forgets what an earlier attempt left.
+    pub(super) fn load(&self, parts: impl IntoIterator<Item = Bytes>, deadline: Instant) {
+        let mut state = self.0.lock();
+        state.outgoing.clear();
+        state.outgoing.extend(parts.into_iter().filter(|part| !part.is_empty()));
+        state.deadline = Some(deadline);
+        (state.expired, state.hold, state.finished) = (false, false, None);
+    }
+
+    /// Sets when the attempt ends in an error unless the deadline is moved before.
+    pub(super) fn set_deadline(&self, at: Instant) {
+        self.0.lock().deadline = Some(at);
+    }
+
+    /// Gives a held answer its body and its last headers.
+    pub(super) fn finish(&self, parts: SmallVec<[Bytes; 8]>, late: ResponseHeader) {
+        self.0.lock().finished = Some(Finished { parts, late });
+    }
+
+    /// Holds the answer's head back until its body is complete.
+    pub(super) fn hold(&self, hold: bool) {
+        self.0.lock().hold = hold;
+    }
+
+    /// Whether the deadline has passed in this attempt.
+    pub(super) fn expired(&self) -> bool {
+        self.0.lock().expired
+    }
+}
+
+/// Puts the wrapper in the place of the client's session.
+pub(super) fn wrap(session: &mut pingora_proxy::Session, shared: &Arc<Shared>) {
+    let inner = std::mem::replace(&mut session.downstream_session, nobody());
+    let replay = Replay { inner: Some(inner), shared: shared.clone(), timer: None, held: None };
+    *session.downstream_session = ServerSession::new_custom(Box::new(replay));
+}
+
+/// Puts the client's session back; does nothing where it was never replaced.
+pub(super) fn unwrap(session: &mut pingora_proxy::Session, shared: &Shared) {
+    if !session.downstream_session.is_custom() {
+        return;
+    }
+    *session.downstream_session = ServerSession::new_custom(Box::new(()));
+    if let Some(inner) = shared.0.lock().slot.take() {
+        session.downstream_session = inner;
+    }
+}
+
+fn nobody() -> Box<ServerSession> {
+    Box::new(ServerSession::new_custom(Box::new(())))
+}
+
+struct Replay {
+    /// Always there until `drop`.
+    inner: Option<Box<ServerSession>>,
+    shared: Arc<Shared>,
+    timer: Option<Pin<Box<Sleep>>>,
+    held: Option<Box<ResponseHeader>>,
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        self.shared.0.lock().slot = self.inner.take();
+    }
+}
+
+impl Replay {
+    #[expect(clippy::expect_used, reason = "the session is taken out by drop alone")]
+    fn inner(&self) -> &ServerSession {
+        self.inner.as_deref().expect("taken by drop alone")
+    }
+
+    #[expect(clippy::expect_used, reason = "the session is taken out by drop alone")]
+    fn inner_mut(&mut self) -> &mut ServerSession {
+        self.inner.as_deref_mut().expect("taken by drop alone")
+    }
+
+    /// Resolves when the deadline has passed; it may be moved meanwhile, which costs nothing until the timer fires.
+    async fn deadline(timer: &mut Option<Pin<Box<Sleep>>>, shared: &Shared) {
+        poll_fn(|context| {
+            loop {
+                let Some(at) = shared.0.lock().deadline else { return Poll::Pending };
+                let sleep = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+                if sleep.deadline() > at {
+                    sleep.as_mut().reset(at);
+                }
+                if sleep.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                let moved = shared.0.lock().deadline.filter(|at| *at > Instant::now());
+                match moved {
+                    Some(at) => sleep.as_mut().reset(at),
+                    None => {
+                        shared.0.lock().expired = true;
+                        return Poll::Ready(());
+                    }
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Keeps tasks until the body ends, then writes all of it with its exact length.
+    async fn held_duplex(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        let mut ended = false;
+        for task in tasks {
+            match task {
+                HttpTask::Header(header, end) => {
+                    self.held = Some(header);
+                    ended |= end;
+                }
+                HttpTask::Body(_, end) => ended |= end,
+                HttpTask::Done | HttpTask::Trailer(_) => ended = true,
+                HttpTask::UpgradedBody(..) => return Error::e_explain(ErrorType::InternalError, "an upgrade nobody asked for"),
+                HttpTask::Failed(error) => return Err(error),
+            }
+        }
+        if !ended {
+            return Ok(false);
+        }
+        let finished = self.shared.0.lock().finished.take();
+        let (Some(mut header), Some(Finished { parts, late })) = (self.held.take(), finished) else {
+            return Error::e_explain(ErrorType::InternalError, "a held answer without an end");
+        };
+        for (name, value) in &late.headers {
+            header.insert_header(name.clone(), value.clone())?;
+        }
+        header.remove_header(&http::header::TRANSFER_ENCODING);
+        let length: usize = parts.iter().map(Bytes::len).sum();
+        header.set_content_length(length)?;
+        self.write_whole(header, parts, length).await
+    }
+
+    /// Small answers leave in one write; large ones piece by piece, uncopied.
+    async fn write_whole(&mut self, header: Box<ResponseHeader>, parts: SmallVec<[Bytes; 8]>, length: usize) -> Result<bool> {
+        let inner = self.inner_mut();
+        if length <= ONE_PIECE_BYTES_MAX {
+            let mut tasks = Vec::with_capacity(parts.len() + 2);
+            tasks.push(HttpTask::Header(header, false));
+            tasks.extend(parts.into_iter().map(|part| HttpTask::Body(Some(part), false)));
+            tasks.push(HttpTask::Done);
+            return inner.response_duplex_vec(tasks).await;
+        }
+        inner.response_duplex_vec(vec![HttpTask::Header(header, false)]).await?;
+        for part in parts {
+            inner.response_duplex_vec(vec![HttpTask::Body(Some(part), false)]).await?;
+        }
+        inner.response_duplex_vec(vec![HttpTask::Done]).await
+    }
+}
+
+#[async_trait]
+impl CustomSession for Replay {
+    async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
+        Ok(self.shared.0.lock().outgoing.pop_front())
+    }
+
+    async fn drain_request_body(&mut self) -> Result<()> {
+        self.inner_mut().drain_request_body().await
+    }
+
+    /// The next piece of the body while there is one; afterwards waits for the client to leave or the deadline to pass.
+    async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
+        if !no_body_expected {
+            return Ok(self.shared.0.lock().outgoing.pop_front());
+        }
+        #[expect(clippy::expect_used, reason = "the session is taken out by drop alone")]
+        let inner = self.inner.as_deref_mut().expect("taken by drop alone");
+        tokio::select! {
+            biased;
+            event = inner.read_body_or_idle(true) => event,
+            () = Self::deadline(&mut self.timer, &self.shared) => Error::e_explain(ErrorType::ReadTimedout, "deadline passed"),
+        }
+    }
+
+    fn is_body_done(&mut self) -> bool {
+        self.shared.0.lock().outgoing.is_empty()
+    }
+
+    fn is_body_empty(&mut self) -> bool {
+        false
+    }
+
+    fn get_retry_buffer(&self) -> Option<Bytes> {
+        None
+    }
+
+    fn retry_buffer_truncated(&self) -> bool {
+        false
+    }
+
+    /// Called once at the start of every attempt.
+    fn enable_retry_buffering(&mut self) {
+        self.held = None;
+    }
+
+    async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        let hold = self.shared.0.lock().hold;
+        if hold { self.held_duplex(tasks).await } else { self.inner_mut().response_duplex_vec(tasks).await }
+    }
+
+    /// Ends the body only. Ending the session here would leave nothing to log or to keep alive.
+    async fn finish(&mut self) -> Result<()> {
+        self.inner_mut().finish_body().await
+    }
+
+    async fn finish_custom(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn write_response_header(&mut self, header: Box<ResponseHeader>, _end: bool) -> Result<()> {
+        self.inner_mut().write_response_header(header).await
+    }
+
+    async fn write_response_header_ref(&mut self, header: &ResponseHeader, _end: bool) -> Result<()> {
+        self.inner_mut().write_response_header_ref(header).await
+    }
+
+    async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
+        self.inner_mut().write_response_body(data, end).await
+    }
+
+    async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
+        self.inner_mut().write_response_trailers(trailers).await
+    }
+
+    async fn shutdown(&mut self, _code: u32, _context: &str) {
+        self.inner_mut().shutdown().await;
+    }
+
+    fn req_header(&self) -> &RequestHeader {
+        self.inner().req_header()
+    }
+
+    fn req_header_mut(&mut self) -> &mut RequestHeader {
+        self.inner_mut().req_header_mut()
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner_mut().set_read_timeout(timeout);
+    }
+
+    fn get_read_timeout(&self) -> Option<Duration> {
+        self.inner().get_read_timeout()
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner_mut().set_write_timeout(timeout);
+    }
+
+    fn get_write_timeout(&self) -> Option<Duration> {
+        self.inner().get_write_timeout()
+    }
+
+    fn set_total_drain_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner_mut().set_total_drain_timeout(timeout);
+    }
+
+    fn get_total_drain_timeout(&self) -> Option<Duration> {
+        self.inner().get_total_drain_timeout()
+    }
+
+    fn request_summary(&self) -> String {
+        self.inner().request_summary()
+    }
+
+    fn response_written(&self) -> Option<&ResponseHeader> {
+        self.inner().response_written()
+    }
+
+    fn body_bytes_sent(&self) -> usize {
+        self.inner().body_bytes_sent()
+    }
+
+    fn body_bytes_read(&self) -> usize {
+        self.inner().body_bytes_read()
+    }
+
+    fn digest(&self) -> Option<&Digest> {
+        self.inner().digest()
+    }
+
+    fn digest_mut(&mut self) -> Option<&mut Digest> {
+        self.inner_mut().digest_mut()
+    }
+
+    fn client_addr(&self) -> Option<&SocketAddr> {
+        self.inner().client_addr()
+    }
+
+    fn server_addr(&self) -> Option<&SocketAddr> {
+        self.inner().server_addr()
+    }
+
+    fn pseudo_raw_h1_request_header(&self) -> Bytes {
+        self.inner().to_h1_raw()
+    }
+
+    fn take_custom_message_reader(
+        &mut self,
+    ) -> Option<Box<dyn futures_core::Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>> {
+        None
+    }
+
+    fn restore_custom_message_reader(
+        &mut self,
+        _reader: Box<dyn futures_core::Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_custom_message_writer(&mut self) -> Option<Box<dyn CustomMessageWrite>> {
+        None
+    }
+
+    fn restore_custom_message_writer(&mut self, _writer: Box<dyn CustomMessageWrite>) -> Result<()> {
+        Ok(())
+    }
+}

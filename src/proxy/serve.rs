@@ -1,0 +1,352 @@
+//! The life of the process: listen, serve, reload, hand over, drain, end.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwapOption;
+use pingora::apps::{HttpServerApp, HttpServerOptions};
+use pingora::listeners::tls::Acceptor;
+use pingora::server::configuration::ServerConf;
+use pingora_proxy::HttpProxy;
+use tokio::net::TcpSocket;
+use tokio::sync::watch;
+
+use super::door::{Bounds, Door};
+use super::gate::Gate;
+use super::gateway::Gateway;
+use super::handover::{self, Inheritance};
+use super::signals::{Signals, Wish};
+use super::tls::CertificateFiles;
+use crate::config::Settings;
+use crate::exchange::Surroundings;
+use crate::telemetry::{Event, Reloaded, Started, Trouble};
+
+const BACKLOG: u32 = 4096;
+/// How often files are looked at for changes.
+const WATCH: Duration = Duration::from_secs(1);
+/// How long kept-alive connections may bring one more request after the drain began, to be told to close.
+const LINGER: Duration = Duration::from_secs(3);
+/// Attempts that Pingora allows a request: more than any configuration asks for, ours end by themselves.
+const ATTEMPTS_MAX: usize = 64;
+
+/// Where the configuration comes from, again and again.
+pub trait Source: Send + Sync {
+    /// Reads it anew; the error says why the old one must stay.
+    ///
+    /// # Errors
+    /// It cannot be read or is wrong.
+    fn load(&self) -> Result<Settings, String>;
+
+    /// The files it is made of.
+    fn files(&self) -> Vec<PathBuf>;
+}
+
+/// How to listen.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// Address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Serve over TLS.
+    pub tls: Option<CertificateFiles>,
+    /// Worker threads.
+    pub workers: usize,
+}
+
+/// Why the gateway does not serve.
+#[derive(Debug)]
+pub struct ServeError(String);
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// Serves until told to end. `ready` is called once connections are accepted, with the address.
+///
+/// # Errors
+/// The configuration cannot be put to work, a public address has no keys, or the address cannot be listened on.
+pub fn serve(
+    settings: Settings,
+    source: Arc<dyn Source>,
+    listen: &Listen,
+    around: Surroundings,
+    ready: impl FnOnce(SocketAddr, &Gate) -> io::Result<()>,
+) -> Result<(), ServeError> {
+    let gate = Gate::new(settings, around).map_err(|error| ServeError(error.to_string()))?;
+    refuse_open_doors(&gate, listen)?;
+    let inherited = Inheritance::receive().map_err(|error| ServeError(format!("taking over the socket: {error}")))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(listen.workers.max(1))
+        .thread_name("tollgate")
+        .enable_all()
+        .build()
+        .map_err(|error| ServeError(format!("cannot start {} worker threads: {error}", listen.workers)))?;
+    let stopped = runtime.block_on(run(gate, source, listen, inherited, ready));
+    // What is still running is dropped here; every exchange among it settles in its drop.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    stopped
+}
+
+/// A gateway anyone can reach must know who is calling.
+fn refuse_open_doors(gate: &Gate, listen: &Listen) -> Result<(), ServeError> {
+    if listen.address.ip().is_loopback() || !gate.world().keys.is_empty() {
+        return Ok(());
+    }
+    Err(ServeError(format!(
+        "refusing to listen on {} without keys: everyone who reaches it could spend your money. \
+         Set general_settings.master_key (or LITELLM_MASTER_KEY), declare virtual_keys, or listen on 127.0.0.1",
+        listen.address
+    )))
+}
+
+async fn run(
+    gate: Arc<Gate>,
+    source: Arc<dyn Source>,
+    listen: &Listen,
+    inherited: Option<Inheritance>,
+    ready: impl FnOnce(SocketAddr, &Gate) -> io::Result<()>,
+) -> Result<(), ServeError> {
+    let failed = |what: &str, error: &dyn fmt::Display| ServeError(format!("{what}: {error}"));
+    let mut signals = Signals::listen().map_err(|error| failed("cannot listen for signals", &error))?;
+    let listener = match &inherited {
+        Some(inheritance) => inheritance.listener.try_clone(),
+        None => bind(listen.address),
+    };
+    let listener = listener.map_err(|error| ServeError(cannot_listen(listen.address, &error)))?;
+    let address = listener.local_addr().map_err(|error| failed("the listening socket has no address", &error))?;
+    let certificate = match &listen.tls {
+        Some(files) => Some(Arc::new(files.acceptor().map_err(|error| failed("TLS", &error))?)),
+        None => None,
+    };
+    let tls = Arc::new(ArcSwapOption::from(certificate));
+    let (stop_idle, stopping) = watch::channel(false);
+    let (close, closing) = watch::channel(false);
+    let door = Arc::new(Door::new(proxy(&gate, listen), tls.clone(), bounds(&gate), stopping));
+    let accepting = tokio_listener(&listener).map_err(|error| failed("the listening socket", &error))?;
+    let accept = tokio::spawn(door.clone().accept(accepting, closing));
+    tokio::spawn(refresh_names(gate.clone()));
+    if let Some(inheritance) = inherited {
+        inheritance.ready().map_err(|error| failed("the process before this one is gone", &error))?;
+    }
+    announce(&gate, address);
+    ready(address, &gate).map_err(|error| failed("cannot print", &error))?;
+
+    let mut reload = Reload { gate: gate.clone(), source, tls, listen: listen.clone(), seen: Vec::new() };
+    reload.look();
+    let wish = loop {
+        let wish = tokio::select! {
+            wish = signals.next() => wish,
+            () = tokio::time::sleep(WATCH) => if reload.look() { Wish::Reload } else { continue },
+        };
+        match wish {
+            Wish::Reload => reload.run(),
+            Wish::HandOver => {
+                if hand_over(&gate, &listener).await {
+                    break Wish::Drain;
+                }
+            }
+            Wish::Drain | Wish::Stop => break wish,
+        }
+    };
+    drop(listener);
+    let telemetry = gate.around().telemetry.clone();
+    if wish == Wish::Drain {
+        drain(&gate, &door, &close, &stop_idle, accept, &mut signals).await;
+    }
+    telemetry.emit(&Event::Stopped(gate.in_flight()), gate.around().clock.now());
+    telemetry.flush(Duration::from_secs(2));
+    Ok(())
+}
+
+fn proxy(gate: &Arc<Gate>, listen: &Listen) -> Arc<HttpProxy<Gateway>> {
+    let world = gate.world();
+    let upstream = &world.settings.upstream;
+    let conf = ServerConf {
+        threads: listen.workers,
+        upstream_keepalive_pool_size: upstream.pool_size,
+        ca_file: upstream.ca_file.as_ref().map(|path| path.display().to_string()),
+        max_retries: ATTEMPTS_MAX,
+        ..ServerConf::default()
+    };
+    let mut proxy = HttpProxy::new(Gateway::new(gate.clone()), Arc::new(conf));
+    proxy.handle_init_modules();
+    let mut options = HttpServerOptions::default();
+    options.keepalive_request_limit = Some(world.settings.http.requests_per_connection_max);
+    options.h2_idle_timeout = Some(world.settings.deadlines.keepalive);
+    proxy.server_options = Some(options);
+    Arc::new(proxy)
+}
+
+fn bounds(gate: &Gate) -> Bounds {
+    let world = gate.world();
+    Bounds {
+        connections: world.settings.http.connections_max,
+        per_ip: world.settings.http.connections_per_ip_max,
+        header: world.settings.deadlines.header,
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+fn tokio_listener(listener: &TcpListener) -> io::Result<tokio::net::TcpListener> {
+    let listener = listener.try_clone()?;
+    listener.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(listener)
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
+    let next = match error.kind() {
+        io::ErrorKind::AddrInUse => "another process listens there: stop it, or choose another port with --port",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE: choose another with --port",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: choose another with --host",
+        _ => "choose another address with --host and --port",
+    };
+    format!("cannot listen on {address}: {error}; {next}")
+}
+
+fn announce(gate: &Gate, address: SocketAddr) {
+    let around = gate.around();
+    let listen = [address.to_string()];
+    around.telemetry.emit(&Event::Started(Started { listen: &listen, handles: &gate.world().handles }), around.clock.now());
+    notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::MainPid(std::process::id())]);
+}
+
+/// Tells systemd, where it is there.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        log::warn!("systemd was not told: {error}");
+    }
+}
+
+async fn refresh_names(gate: Arc<Gate>) {
+    loop {
+        tokio::time::sleep(gate.world().settings.upstream.dns_refresh).await;
+        gate.resolver.refresh().await;
+    }
+}
+
+async fn hand_over(gate: &Gate, listener: &TcpListener) -> bool {
+    let around = gate.around();
+    let handed = match (own_binary(), listener.try_clone()) {
+        (Ok(binary), Ok(socket)) => {
+            tokio::task::spawn_blocking(move || handover::hand_over(&binary, socket.as_fd())).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+        }
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    };
+    match handed {
+        Ok(_successor) => true,
+        Err(error) => {
+            let cause = format!("the new binary did not take over, this one goes on: {error}");
+            around.telemetry.emit(&Event::Trouble(Trouble { subject: "handover", cause: &cause }), around.clock.now());
+            false
+        }
+    }
+}
+
+/// The file this process was started from; after a replacement the new one lies at the same path.
+fn own_binary() -> io::Result<PathBuf> {
+    let path = std::env::current_exe()?;
+    let text = path.to_string_lossy();
+    Ok(text.strip_suffix(" (deleted)").map(PathBuf::from).unwrap_or(path.clone()))
+}
+
+async fn drain(
+    gate: &Gate,
+    door: &Door,
+    close: &watch::Sender<bool>,
+    stop_idle: &watch::Sender<bool>,
+    accept: tokio::task::JoinHandle<()>,
+    signals: &mut Signals,
+) {
+    let around = gate.around();
+    notify(&[sd_notify::NotifyState::Stopping]);
+    around.telemetry.emit(&Event::Draining(gate.in_flight()), around.clock.now());
+    gate.drain();
+    close.send_replace(true);
+    if accept.await.is_err() {
+        log::warn!("the accept loop had ended before");
+    }
+    let deadline = tokio::time::Instant::now() + gate.world().settings.deadlines.drain;
+    let linger = deadline.min(tokio::time::Instant::now() + LINGER);
+    let finished = async {
+        until(linger, || door.open() == 0).await;
+        stop_idle.send_replace(true);
+        door.proxy.http_cleanup().await;
+        until(deadline, || door.open() == 0).await;
+    };
+    tokio::select! {
+        () = finished => {}
+        // A second wish to end is granted at once.
+        () = async { while !matches!(signals.next().await, Wish::Drain | Wish::Stop) {} } => {}
+    }
+}
+
+async fn until(deadline: tokio::time::Instant, done: impl Fn() -> bool) {
+    while !done() && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Reads the configuration again, on demand or when a file of it changed.
+struct Reload {
+    gate: Arc<Gate>,
+    source: Arc<dyn Source>,
+    tls: Arc<ArcSwapOption<Acceptor>>,
+    listen: Listen,
+    seen: Vec<(PathBuf, Option<(SystemTime, u64)>)>,
+}
+
+impl Reload {
+    /// Whether a file changed since the last look.
+    fn look(&mut self) -> bool {
+        let stamp = |path: &PathBuf| std::fs::metadata(path).ok().and_then(|file| Some((file.modified().ok()?, file.len())));
+        let certificate = self.listen.tls.iter().flat_map(|files| [files.certificate.clone(), files.key.clone()]);
+        let files = self.source.files().into_iter().chain(certificate);
+        let now: Vec<_> = files.map(|path| { let stamp = stamp(&path); (path, stamp) }).collect();
+        let changed = !self.seen.is_empty() && now != self.seen;
+        self.seen = now;
+        changed
+    }
+
+    fn run(&mut self) {
+        let around = self.gate.around().clone();
+        notify(&[sd_notify::NotifyState::Reloading]);
+        let outcome = self.replace();
+        let (generation, refused) = match &outcome {
+            Ok(generation) => (*generation, None),
+            Err(reason) => (self.gate.world().generation, Some(reason.as_str())),
+        };
+        around.telemetry.emit(&Event::Reloaded(Reloaded { generation, refused }), around.clock.now());
+        notify(&[sd_notify::NotifyState::Ready]);
+        self.look();
+    }
+
+    /// All or nothing: the certificate is read before the configuration is swapped.
+    fn replace(&self) -> Result<u64, String> {
+        let settings = self.source.load()?;
+        let certificate = match &self.listen.tls {
+            Some(files) => Some(Arc::new(files.acceptor().map_err(|error| error.to_string())?)),
+            None => None,
+        };
+        let exposed = !self.listen.address.ip().is_loopback();
+        if exposed && settings.master_key.is_none() && settings.virtual_keys.is_empty() {
+            return Err("the new configuration has no keys, and the address is public".to_owned());
+        }
+        let generation = self.gate.replace(settings).map_err(|error| error.to_string())?;
+        self.tls.store(certificate);
+        Ok(generation)
+    }
+}
