@@ -1,5 +1,7 @@
 //! LiteLLM's configurations load, broken ones say where and why, and no credential is ever repeated.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly, in its helpers too")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -180,17 +182,17 @@ fn the_printed_file_is_the_committed_one_and_loads_without_a_word() {
 
 #[test]
 fn the_quick_start_answers_without_an_account_and_grows_with_each_key() {
-    let text = fs::read_to_string(root().join("conf/quickstart.yaml")).unwrap();
+    let text = config::QUICKSTART;
     let nothing: Env = |_| None;
     let (settings, report) =
-        config::load_text("conf/quickstart.yaml", &text, &surroundings(&nothing, Purpose::QuickStart));
+        config::load_text("conf/quickstart.yaml", text, &surroundings(&nothing, Purpose::QuickStart));
     assert_eq!(lines(&report), "");
     let settings = settings.unwrap();
     assert_eq!(settings.deployments.len(), 1);
     assert!(settings.deployments[0].mock_response.is_some());
     assert_eq!(settings.virtual_keys[0].shown.as_deref(), Some("sk-...0001"));
     let one: Env = |name| (name == "OPENAI_API_KEY").then(|| String::from("canary"));
-    let (settings, _) = config::load_text("conf/quickstart.yaml", &text, &surroundings(&one, Purpose::QuickStart));
+    let (settings, _) = config::load_text("conf/quickstart.yaml", text, &surroundings(&one, Purpose::QuickStart));
     assert_eq!(&*settings.unwrap().deployments[1].model_name, "openai/*");
 }
 

@@ -8,6 +8,9 @@ use super::settings::Settings;
 use super::yaml::Node;
 use super::{audit, build, environment, files};
 
+/// `conf/quickstart.yaml`: what runs when no file is named. Read it with [`Purpose::QuickStart`].
+pub const QUICKSTART: &str = include_str!("../../conf/quickstart.yaml");
+
 /// What a configuration is read against.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {

@@ -23,7 +23,7 @@ mod yaml;
 
 pub use finding::{Finding, Report, Status};
 pub use kind::Kind;
-pub use load::{Purpose, Surroundings, load, load_text};
+pub use load::{Purpose, QUICKSTART, Surroundings, load, load_text};
 pub use print::{full_yaml, reference_markdown};
 pub use providers::Providers;
 pub use settings::*;

@@ -35,7 +35,7 @@ pub(super) fn http(general: &Node) -> Http {
 
 /// Deadlines of every phase.
 pub(super) fn deadlines(general: &Node, router: &Node, litellm: &Node) -> Deadlines {
-    let time = |name: &str, default| seconds(general, name).unwrap_or(Duration::from_secs(default));
+    let time = |name: &str, default| seconds(general, name).unwrap_or_else(|| Duration::from_secs(default));
     let answer = seconds(router, "timeout").or_else(|| seconds(litellm, "request_timeout"));
     Deadlines {
         header: time("header_timeout", 10),

@@ -3,6 +3,7 @@
 //! Client and provider speak the same dialect, so bodies are carried and spliced, never parsed into a tree and printed again.
 
 pub mod error;
+mod fields;
 mod models;
 mod produced;
 mod reply;

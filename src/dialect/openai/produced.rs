@@ -29,7 +29,8 @@ impl Produced {
     /// Adds the inside of a JSON string.
     fn add(&mut self, inside: &[u8]) {
         let room = PRODUCED_SAMPLE_BYTES_MAX - self.sample.len();
-        if room == 0 {
+        // Full, or cut before: a sample without its middle would be none.
+        if room == 0 || self.bytes > self.sample.len() as u64 {
             self.bytes = self.bytes.saturating_add(inside.len() as u64);
             return;
         }

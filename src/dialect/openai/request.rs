@@ -1,12 +1,23 @@
 //! Reading a request: one scan, the fields that decisions are made on, and what must not reach a provider.
 
+use std::fmt;
+
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::json::Document;
+use crate::json::{self, Document, Limits, ScanError, Span};
 use crate::vocabulary::{Fault, Kind, ModelName};
 
 use super::Endpoint;
+use super::fields::{self, Field};
+
+/// The most of `user` that is kept, in bytes.
+const USER_BYTES_MAX: usize = 256;
+/// The most tags that are kept, and the most bytes of one.
+const TAGS_MAX: usize = 32;
+const TAG_BYTES_MAX: usize = 128;
+/// The largest number that every JSON parser reads exactly.
+const INTEGER_MAX: u64 = 1 << 53;
 
 /// A bound on the output that the client set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +41,7 @@ pub struct Request {
     pub document: Document,
     /// The model that the client asked for.
     pub model: ModelName,
-    /// The index of `model`, if the body has it.
+    /// The index of `model`, if the body has it (it may be null, when the path names the model).
     pub model_member: Option<usize>,
     /// Whether the answer shall be a stream.
     pub stream: bool,
@@ -38,6 +49,8 @@ pub struct Request {
     pub stream_options: Option<usize>,
     /// `stream_options.include_usage`, if the client said anything.
     pub include_usage: Option<bool>,
+    /// Where the value of `stream_options.include_usage` lies, if it is there.
+    pub include_usage_at: Option<Span>,
     /// Bounds on the output, the one that counts first: `max_completion_tokens` before `max_tokens`.
     pub output_caps: SmallVec<[OutputCap; 2]>,
     /// How many answers the client asked for, `best_of` and several prompts included. At least 1.
@@ -51,13 +64,46 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads a body. `path_model` is the model that the path named.
+    /// Reads a body with the usual limits. `path_model` is the model that the path named.
     ///
     /// # Errors
     /// The body is not JSON that every parser reads alike, a field that decisions are made on has the wrong type, or the
     /// client tries to choose the upstream.
-    pub fn read(_endpoint: Endpoint, _body: Bytes, _path_model: Option<&str>) -> Result<Self, Fault> {
-        Err(Fault::client(Kind::BadRequest, "not read"))
+    pub fn read(endpoint: Endpoint, body: Bytes, path_model: Option<&str>) -> Result<Self, Fault> {
+        Self::read_within(&Limits::default(), endpoint, body, path_model)
+    }
+
+    /// Reads a body with these limits on depth and members (`guarded` is always ours).
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_within(
+        limits: &Limits,
+        endpoint: Endpoint,
+        body: Bytes,
+        path_model: Option<&str>,
+    ) -> Result<Self, Fault> {
+        let limits = Limits { guarded: fields::guarded, ..*limits };
+        let document = json::scan(&body, &limits).map_err(|error| bad_json(&error))?;
+        let fields = Fields::read(endpoint, &body, &document)?;
+        let model = choose_model(fields.model.as_deref(), path_model)?;
+        fields.check_input(endpoint, &body, &document)?;
+        Ok(Self {
+            endpoint,
+            model,
+            model_member: fields.model_member,
+            stream: fields.stream,
+            stream_options: fields.stream_options,
+            include_usage: fields.include_usage.map(|(asked, _)| asked),
+            include_usage_at: fields.include_usage.map(|(_, at)| at),
+            output_caps: [fields.max_completion_tokens, fields.max_tokens].into_iter().flatten().collect(),
+            choices: fields.n.max(fields.best_of).max(1).saturating_mul(fields.prompts.max(1)),
+            user: fields.user,
+            tags: fields.tags,
+            gateway_only: fields.gateway_only,
+            body,
+            document,
+        })
     }
 
     /// The bound on the output that counts.
@@ -65,3 +111,224 @@ impl Request {
         self.output_caps.first().map(|cap| cap.tokens)
     }
 }
+
+fn bad_json(error: &ScanError) -> Fault {
+    Fault::client(Kind::BadJson, format!("Invalid JSON payload: {error}")).param("request_body")
+}
+
+/// The body's model counts; the path's only where the body has none; never one for the check and another for the call.
+fn choose_model(body: Option<&str>, path: Option<&str>) -> Result<ModelName, Fault> {
+    if let (Some(body), Some(path)) = (body, path)
+        && body != path
+    {
+        let text = "The model in the path and the 'model' of the body differ: send one of them, or both alike.";
+        return Err(Fault::client(Kind::BadRequest, text).param("model"));
+    }
+    let Some(name) = body.or(path) else {
+        let text = "litellm.BadRequestError: You passed in model=None. There are no healthy deployments for this model";
+        return Err(Fault::client(Kind::BadRequest, text).param("model"));
+    };
+    ModelName::parse(name)
+        .map_err(|bad| Fault::client(Kind::BadRequest, format!("Invalid value for 'model': {bad}.")).param("model"))
+}
+
+/// The fields as they were found, before they are weighed together.
+#[derive(Default)]
+struct Fields {
+    model: Option<String>,
+    model_member: Option<usize>,
+    stream: bool,
+    stream_options: Option<usize>,
+    include_usage: Option<(bool, Span)>,
+    max_tokens: Option<OutputCap>,
+    max_completion_tokens: Option<OutputCap>,
+    n: u64,
+    best_of: u64,
+    prompts: u64,
+    input: Option<usize>,
+    user: Option<String>,
+    tags: Vec<String>,
+    gateway_only: SmallVec<[usize; 4]>,
+}
+
+impl Fields {
+    fn read(endpoint: Endpoint, body: &[u8], document: &Document) -> Result<Self, Fault> {
+        let mut fields = Self::default();
+        for (index, member) in document.members.iter().enumerate() {
+            let key = json::as_str(member.key.of(body)).unwrap_or_default();
+            match fields::of(&key) {
+                Field::Refused => return Err(refused(&key)),
+                Field::GatewayOnly => fields.gateway_only.push(index),
+                Field::Plain => {}
+            }
+            fields.field(endpoint, &key, index, Value { body, at: member.value })?;
+        }
+        Ok(fields)
+    }
+
+    fn field(&mut self, endpoint: Endpoint, key: &str, index: usize, value: Value<'_>) -> Result<(), Fault> {
+        match key {
+            "model" => (self.model, self.model_member) = (value.string("model")?, Some(index)),
+            "stream" => self.stream = value.boolean("stream")?.unwrap_or(false),
+            "stream_options" => {
+                self.stream_options = Some(index);
+                self.include_usage = value.include_usage()?;
+            }
+            "max_tokens" => self.max_tokens = value.output_cap("max_tokens", index)?,
+            "max_completion_tokens" => self.max_completion_tokens = value.output_cap("max_completion_tokens", index)?,
+            "n" => self.n = value.count("n", 1)?.unwrap_or(1),
+            "best_of" => self.best_of = value.count("best_of", 1)?.unwrap_or(1),
+            "user" => self.user = value.string("user")?.map(|user| cut(&user, USER_BYTES_MAX)),
+            "metadata" => self.metadata(value)?,
+            "tags" => self.add_tags(value.body, value.at),
+            "messages" if endpoint == Endpoint::ChatCompletions => self.input = Some(index),
+            "input" if endpoint == Endpoint::Embeddings => self.input = Some(index),
+            "prompt" if endpoint == Endpoint::Completions => {
+                self.input = Some(index);
+                self.prompts = value.prompts();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn metadata(&mut self, value: Value<'_>) -> Result<(), Fault> {
+        if value.kind() != Some(json::Kind::Object) {
+            return Ok(());
+        }
+        if let Some(tags) = json::find(value.body, value.at, "tags").map_err(|error| bad_json(&error))? {
+            self.add_tags(value.body, tags);
+        }
+        Ok(())
+    }
+
+    fn add_tags(&mut self, body: &[u8], tags: Span) {
+        let texts = json::elements(body, tags).filter_map(|tag| json::as_str(tag.of(body)));
+        let room = TAGS_MAX - self.tags.len().min(TAGS_MAX);
+        self.tags.extend(texts.take(room).map(|tag| cut(&tag, TAG_BYTES_MAX)));
+    }
+
+    fn check_input(&self, endpoint: Endpoint, body: &[u8], document: &Document) -> Result<(), Fault> {
+        let name = match endpoint {
+            Endpoint::ChatCompletions => "messages",
+            Endpoint::Completions => "prompt",
+            Endpoint::Embeddings => "input",
+        };
+        let at = self.input.and_then(|index| document.members.get(index)).map(|member| member.value);
+        let Some(at) = at.filter(|at| !json::is_null(at.of(body))) else {
+            let text = format!("{}: Missing required parameter: '{name}'.", endpoint.path());
+            return Err(Fault::client(Kind::BadRequest, text).param(name));
+        };
+        if endpoint != Endpoint::ChatCompletions {
+            return Ok(());
+        }
+        match json::kind(at.of(body)) {
+            Some(json::Kind::Array) if json::elements(body, at).next().is_some() => Ok(()),
+            Some(json::Kind::Array) => {
+                let text = "Invalid 'messages': expected at least one message, but got an empty array.";
+                Err(Fault::client(Kind::BadRequest, text).param(name))
+            }
+            _ => Err(wrong_type(name, "an array", at.of(body))),
+        }
+    }
+}
+
+fn refused(key: &str) -> Fault {
+    let text = format!("Unsupported parameter: '{key}'. The provider and its credentials are set by the gateway.");
+    Fault::client(Kind::BadRequest, text).param(key.to_owned())
+}
+
+/// The value of one field, and how to read it.
+#[derive(Clone, Copy)]
+struct Value<'a> {
+    body: &'a [u8],
+    at: Span,
+}
+
+impl Value<'_> {
+    fn bytes(&self) -> &[u8] {
+        self.at.of(self.body)
+    }
+
+    fn kind(&self) -> Option<json::Kind> {
+        json::kind(self.bytes())
+    }
+
+    fn string(&self, name: &'static str) -> Result<Option<String>, Fault> {
+        match self.kind() {
+            Some(json::Kind::Null) => Ok(None),
+            Some(json::Kind::String) => Ok(json::as_str(self.bytes()).map(Into::into)),
+            _ => Err(wrong_type(name, "a string", self.bytes())),
+        }
+    }
+
+    fn boolean(&self, name: &'static str) -> Result<Option<bool>, Fault> {
+        match self.kind() {
+            Some(json::Kind::Null) => Ok(None),
+            _ => json::as_bool(self.bytes()).map(Some).ok_or_else(|| wrong_type(name, "a boolean", self.bytes())),
+        }
+    }
+
+    fn count(&self, name: &'static str, least: u64) -> Result<Option<u64>, Fault> {
+        if json::is_null(self.bytes()) {
+            return Ok(None);
+        }
+        let Some(count) = json::as_u64(self.bytes()) else {
+            return Err(wrong_type(name, "a whole number", self.bytes()));
+        };
+        if !(least..=INTEGER_MAX).contains(&count) {
+            let text = format!("Invalid value for '{name}': expected {least} to {INTEGER_MAX}, but got {count}.");
+            return Err(Fault::client(Kind::BadRequest, text).param(name));
+        }
+        Ok(Some(count))
+    }
+
+    fn output_cap(&self, name: &'static str, member: usize) -> Result<Option<OutputCap>, Fault> {
+        Ok(self.count(name, 0)?.map(|tokens| OutputCap { name, tokens, member }))
+    }
+
+    fn include_usage(&self) -> Result<Option<(bool, Span)>, Fault> {
+        match self.kind() {
+            Some(json::Kind::Null) => return Ok(None),
+            Some(json::Kind::Object) => {}
+            _ => return Err(wrong_type("stream_options", "an object", self.bytes())),
+        }
+        let found = json::find(self.body, self.at, "include_usage").map_err(|error| bad_json(&error))?;
+        let Some(at) = found else { return Ok(None) };
+        let asked = Value { body: self.body, at }.boolean("stream_options.include_usage")?;
+        Ok(Some((asked.unwrap_or(false), at)))
+    }
+
+    /// How many prompts there are: strings or token arrays in an array, or the one that it is.
+    fn prompts(&self) -> u64 {
+        let mut prompts = 0;
+        for element in json::elements(self.body, self.at) {
+            if json::kind(element.of(self.body)) == Some(json::Kind::Number) {
+                return 1;
+            }
+            prompts += 1;
+        }
+        prompts
+    }
+}
+
+/// Says what was expected and what was found: its type, and numbers themselves, never text.
+fn wrong_type(name: &'static str, expected: &str, found: &[u8]) -> Fault {
+    let found: &dyn fmt::Display = match json::kind(found) {
+        Some(json::Kind::Number) => {
+            &String::from_utf8(found.get(..found.len().min(32)).unwrap_or_default().to_vec()).unwrap_or_default()
+        }
+        Some(kind) => &kind.to_string(),
+        None => &"nothing",
+    };
+    Fault::client(Kind::BadRequest, format!("Invalid type for '{name}': expected {expected}, but got {found}."))
+        .param(name)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

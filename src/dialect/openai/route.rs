@@ -61,7 +61,7 @@ pub enum Route {
 /// no such path. Names of models are decoded once and must be model names after that.
 pub fn route(method: &str, path: &str) -> Route {
     let path = path.split('?').next().unwrap_or_default();
-    let trimmed = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
+    let trimmed = path.strip_suffix('/').filter(|rest| !rest.is_empty() && !rest.ends_with('/')).unwrap_or(path);
     let Some(route) = fixed(trimmed).or_else(|| call(trimmed)).or_else(|| one_model(trimmed)) else {
         return Route::NotFound;
     };

@@ -148,7 +148,9 @@ impl Counts {
                 Metered::Partial(self.usage(self.total.unwrap_or(0).saturating_sub(completion), completion))
             }
             (Some(prompt), None) => Metered::Partial(self.usage(prompt, 0)),
-            _ if self.cost.is_some() || self.total.is_some() => Metered::Partial(self.usage(self.total.unwrap_or(0), 0)),
+            _ if self.cost.is_some() || self.total.is_some() => {
+                Metered::Partial(self.usage(self.total.unwrap_or(0), 0))
+            }
             _ => Metered::Absent,
         }
     }
