@@ -22,7 +22,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("provider", &["config", "dialect", "vocabulary"]),
     ("policy", &["config", "vocabulary"]),
     ("routing", &["config", "vocabulary"]),
-    ("pricing", &["json", "vocabulary"]),
+    ("pricing", &["vocabulary"]),
     ("ledger", &["vocabulary"]),
     ("telemetry", &["vocabulary"]),
     ("config", &["vocabulary"]),
