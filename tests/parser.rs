@@ -1,4 +1,5 @@
 //! What policy reads is what any other parser reads in the bytes that are forwarded; what could be read in two ways is refused.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests, and word of what was skipped")]
 
 use std::io::Write;
 use std::process::{Command, Stdio};

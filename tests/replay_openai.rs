@@ -1,5 +1,6 @@
 //! Recorded exchanges of the OpenAI format come out as they went in, but for the model; their usage is what was recorded.
 #![expect(clippy::disallowed_types, reason = "the tree is the oracle that forwarding is compared with")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests, and word of what was skipped")]
 
 use std::path::{Path, PathBuf};
 
