@@ -287,10 +287,14 @@ fn hex(text: &str) -> String {
 /// Our view, as the foreign parsers print theirs.
 fn view(request: &Request, model: &str) -> String {
     let cap = |name| {
-        request.output_caps.iter().find(|cap| cap.name == name).map_or("-".to_owned(), |cap| cap.tokens.to_string())
+        request
+            .output_caps
+            .iter()
+            .find(|cap| cap.name == name)
+            .map_or_else(|| "-".to_owned(), |cap| cap.tokens.to_string())
     };
     let flag = |flag| if flag { "1" } else { "0" };
-    let user = request.user.as_deref().map_or("-".to_owned(), |user| format!("s{}", hex(user)));
+    let user = request.user.as_deref().map_or_else(|| "-".to_owned(), |user| format!("s{}", hex(user)));
     [
         format!("s{}", hex(model)),
         flag(request.stream).to_owned(),

@@ -105,10 +105,11 @@ fn usage(values: &[Value]) -> Option<(u64, u64, u64)> {
         most(&|usage| usage["cache_read_input_tokens"].as_u64()),
         most(&|usage| usage["prompt_token_details"]["cached_tokens"].as_u64()),
     ];
+    // Some report more cached tokens than there are: a part is never more than the whole.
     Some((
         prompt,
         if apart { completion + reasoning } else { completion },
-        cached.into_iter().flatten().max().unwrap_or(0),
+        cached.into_iter().flatten().max().unwrap_or(0).min(prompt),
     ))
 }
 
