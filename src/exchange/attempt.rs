@@ -236,7 +236,10 @@ impl Planned {
             return Again::No;
         }
         (current.failed, current.ended) = (true, Some(now));
-        if let Some(permit) = current.permit.take() {
+        // What broke off in its midst has used tokens: it is settled at the end.
+        if !self.reply.streamed()
+            && let Some(permit) = current.permit.take()
+        {
             permit.settle(Some(0), now);
         }
         let event = AttemptFailed {

@@ -8,8 +8,11 @@
     reason = "a test that cannot go on says so and stops"
 )]
 
+pub(crate) mod client;
 mod process;
+pub(crate) mod rig;
 mod scratch;
+pub(crate) mod tls;
 pub(crate) mod stand;
 
 pub(crate) use process::Process;
