@@ -164,7 +164,10 @@ async fn run(
                     break Wish::Drain;
                 }
             }
-            Wish::Drain | Wish::Stop => break wish,
+            Wish::Drain | Wish::Stop => {
+                notify(&[sd_notify::NotifyState::Stopping]);
+                break wish;
+            }
         }
     };
     drop(listener);
@@ -251,7 +254,12 @@ async fn hand_over(gate: &Gate, listener: &TcpListener) -> bool {
         (Err(error), _) | (_, Err(error)) => Err(error),
     };
     match handed {
-        Ok(_successor) => true,
+        Ok(successor) => {
+            // systemd hears the main process only, which is this one until it names the other. No word of stopping:
+            // the service goes on.
+            notify(&[sd_notify::NotifyState::MainPid(successor)]);
+            true
+        }
         Err(error) => {
             let cause = format!("the new binary did not take over, this one goes on: {error}");
             around.telemetry.emit(&Event::Trouble(Trouble { subject: "handover", cause: &cause }), around.clock.now());
@@ -276,7 +284,6 @@ async fn drain(
     signals: &mut Signals,
 ) {
     let around = gate.around();
-    notify(&[sd_notify::NotifyState::Stopping]);
     around.telemetry.emit(&Event::Draining(gate.in_flight()), around.clock.now());
     gate.drain();
     close.send_replace(true);
