@@ -1,6 +1,6 @@
 //! The filter works in somebody else's Pingora server: `examples/embed.rs`, started and called.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what surrounds the tests fails as they do")]
+#![expect(clippy::unwrap_used, reason = "what surrounds the tests fails as they do")]
 
 mod support;
 

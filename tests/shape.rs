@@ -2,7 +2,7 @@
 //!
 //! The table here is the one in `ARCHITECTURE.md`. A change that needs another import changes both, with a reason.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what surrounds the tests fails as they do")]
+#![expect(clippy::unwrap_used, reason = "what surrounds the tests fails as they do")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -128,7 +128,7 @@ fn one_module_names_pingora() {
         .filter(|file| file.module != PINGORA_HOME)
         .map(|file| file.path.clone())
         .collect();
-    assert_eq!(elsewhere, [Path::new(""); 0]);
+    assert!(elsewhere.is_empty(), "{elsewhere:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A restart drops nothing: SIGTERM lets streams finish, SIGQUIT hands the socket to a new process.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what surrounds the tests fails as they do")]
+#![expect(clippy::unwrap_used, reason = "what surrounds the tests fails as they do")]
 
 mod support;
 
