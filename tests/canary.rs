@@ -124,7 +124,13 @@ fn spellings(secret: &str) -> Vec<(&'static str, String)> {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let url: String = bytes
         .iter()
-        .map(|byte| if byte.is_ascii_alphanumeric() || b"-_.~".contains(byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") })
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"-_.~".contains(byte) {
+                char::from(*byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
         .collect();
     let json = serde_json::to_string(secret).unwrap();
     let ascii: String =
@@ -191,7 +197,10 @@ fn raw(rig: &Rig, request: &[u8]) -> Vec<u8> {
 
 fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
-    format!("POST {path} HTTP/1.1\r\nhost: canary\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}").into_bytes()
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: canary\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
 
 fn bearer(key: &str) -> String {
@@ -257,7 +266,11 @@ fn mistakes(secrets: &Secrets) -> Vec<Vec<u8>> {
         post(CHAT, &format!("authorization: {wrong}\r\n"), &good),
         post(&format!("{CHAT}?key={query}"), "", &good),
         post(&format!("{CHAT}?key={query}"), &bearer(own), &secrets.body("gone", "")),
-        post(&format!("{CHAT}?api_key={query}&x={wrong}"), &bearer(own), &secrets.body("chat", r#","mock":{"cut_after":0}"#)),
+        post(
+            &format!("{CHAT}?api_key={query}&x={wrong}"),
+            &bearer(own),
+            &secrets.body("chat", r#","mock":{"cut_after":0}"#),
+        ),
         post(&format!("/no/such/{query}"), &bearer(own), &good),
         post(&format!("/v1/{query}"), &bearer(wrong), &good),
         post(CHAT, &bearer(own), &format!(r#"{{"model":"chat","messages":"{prompt}"#)),
@@ -268,17 +281,26 @@ fn mistakes(secrets: &Secrets) -> Vec<Vec<u8>> {
         post(CHAT, &bearer(own), &format!(r#"{{"model":"chat","stream":"{prompt}","max_tokens":"{prompt}"}}"#)),
         post(CHAT, &bearer(own), &good.replace("user", "us\u{0}er")),
         post("/v1/models", &bearer(master), ""),
-        format!("GET /v1/models?key={query} HTTP/1.1\r\nhost: x\r\n{}connection: close\r\n\r\n", bearer(master)).into_bytes(),
-        format!("GET /v1/models/{query} HTTP/1.1\r\nhost: x\r\n{}connection: close\r\n\r\n", bearer(wrong)).into_bytes(),
+        format!("GET /v1/models?key={query} HTTP/1.1\r\nhost: x\r\n{}connection: close\r\n\r\n", bearer(master))
+            .into_bytes(),
+        format!("GET /v1/models/{query} HTTP/1.1\r\nhost: x\r\n{}connection: close\r\n\r\n", bearer(wrong))
+            .into_bytes(),
         // Below HTTP: what a parser complains about must not be quoted.
-        format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {own}\r\n{wrong}\r\n\r\n{prompt}").into_bytes(),
+        format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {own}\r\n{wrong}\r\n\r\n{prompt}")
+            .into_bytes(),
         format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {own}\0{wrong}\r\n\r\n").into_bytes(),
         format!("POST {CHAT}?key={query} HTTP/9.9\r\nauthorization: Bearer {own}\r\n\r\n").into_bytes(),
         format!("{wrong} {CHAT} HTTP/1.1\r\nhost: x\r\n\r\n{prompt}").into_bytes(),
-        format!("POST http://other/{query} HTTP/1.1\r\nhost: x\r\n{}content-length: 2\r\n\r\n{{}}", bearer(own)).into_bytes(),
+        format!("POST http://other/{query} HTTP/1.1\r\nhost: x\r\n{}content-length: 2\r\n\r\n{{}}", bearer(own))
+            .into_bytes(),
         format!("CONNECT {wrong}:443 HTTP/1.1\r\nhost: {wrong}\r\n{}\r\n", bearer(own)).into_bytes(),
-        format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\n{}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", bearer(own)).into_bytes(),
-        format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\n{}transfer-encoding: chunked\r\n\r\nzz{prompt}\r\n", bearer(own)).into_bytes(),
+        format!(
+            "POST {CHAT} HTTP/1.1\r\nhost: x\r\n{}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            bearer(own)
+        )
+        .into_bytes(),
+        format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\n{}transfer-encoding: chunked\r\n\r\nzz{prompt}\r\n", bearer(own))
+            .into_bytes(),
         format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\n{}content-length: 900\r\n\r\n{prompt}", bearer(own)).into_bytes(),
         format!("POST {CHAT} HTTP/1.0\r\n{}content-length: 2\r\n\r\n{{}}", bearer(own)).into_bytes(),
         format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{wrong}{prompt}").into_bytes(),
@@ -325,7 +347,10 @@ fn no_secret_is_seen_in_any_sink_whatever_goes_wrong() {
         sinks.add("answers", &answer);
     }
     rig.quiesce();
-    assert!(memchr::memmem::find(&sinks.0["answers"], secrets.answer.as_bytes()).is_some(), "nothing was answered at all");
+    assert!(
+        memchr::memmem::find(&sinks.0["answers"], secrets.answer.as_bytes()).is_some(),
+        "nothing was answered at all"
+    );
     let asked = rig.mock.requests();
     assert!(asked.iter().any(|seen| seen.header("authorization") == Some(&format!("Bearer {}", secrets.provider))));
     assert!(asked.iter().any(|seen| seen.header("x-canary") == Some(&secrets.header)));
@@ -336,7 +361,9 @@ fn no_secret_is_seen_in_any_sink_whatever_goes_wrong() {
         check(rig.config(), &[], &mut sinks);
         check(rig.config(), &["--json"], &mut sinks);
         rig.gateway.signal("HUP");
-        eventually("the configuration was read", || rig.gateway.output().matches(r#""event":"reload""#).count() > index);
+        eventually("the configuration was read", || {
+            rig.gateway.output().matches(r#""event":"reload""#).count() > index
+        });
     }
     rig.configure(&good);
     check(rig.config(), &["--json"], &mut sinks);

@@ -114,7 +114,8 @@ fn an_alias_does_not_evade_the_limit_of_a_model() {
 fn a_second_request_at_the_same_time_is_denied_until_the_first_has_ended() {
     let rig = Rig::start("limits-parallel", config);
     let mut first = rig.client();
-    let mut stream = first.stream(ALONE, &body("chat", r#","stream":true,"mock":{"gap_ms":100,"chunks":600}"#)).unwrap();
+    let mut stream =
+        first.stream(ALONE, &body("chat", r#","stream":true,"mock":{"gap_ms":100,"chunks":600}"#)).unwrap();
     assert!(!stream.events(1).unwrap().is_empty());
     assert_limited(&chat(&rig, ALONE, "chat", ""), "max_parallel_requests");
     drop(first);
@@ -124,10 +125,9 @@ fn a_second_request_at_the_same_time_is_denied_until_the_first_has_ended() {
 #[test]
 fn a_deployment_at_its_limit_takes_no_more() {
     let rig = Rig::start("limits-deployment", config);
-    for (model, first, second) in [
-        ("rare", "", ""),
-        ("thrifty", r#","max_tokens":900,"mock":{"completion_tokens":800}"#, r#","max_tokens":900"#),
-    ] {
+    for (model, first, second) in
+        [("rare", "", ""), ("thrifty", r#","max_tokens":900,"mock":{"completion_tokens":800}"#, r#","max_tokens":900"#)]
+    {
         assert_eq!(chat(&rig, ROOMY, model, first).status, 200, "{model}");
         rig.quiesce();
         let denied = chat(&rig, ROOMY, model, second);
@@ -143,7 +143,9 @@ fn a_spent_budget_says_whose_it_is_and_when_it_resets() {
     let denied = chat(&rig, POOR, "chat", r#","max_tokens":100"#);
     let text = denied.text();
     assert_eq!(denied.status, 422, "{text}");
-    for part in ["Budget has been exceeded!", "poor", "Current cost: 0", "Max budget: 0.000001", "resets at 20", "T00:00:00Z"] {
+    for part in
+        ["Budget has been exceeded!", "poor", "Current cost: 0", "Max budget: 0.000001", "resets at 20", "T00:00:00Z"]
+    {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
     assert_eq!(rig.mock.stats().requests, 0);

@@ -138,7 +138,9 @@ fn an_answer_without_a_bound_gets_one_that_the_budget_pays_for() {
     let spent = spent(&rig, REQUESTS);
     assert!(spent <= budget(), "{spent}");
     let asked = rig.mock.requests();
-    assert!(asked.iter().all(|request| request.text().contains("\"max_tokens\"") || request.text().contains("\"max_completion_tokens\"")));
+    assert!(asked.iter().all(
+        |request| request.text().contains("\"max_tokens\"") || request.text().contains("\"max_completion_tokens\"")
+    ));
 }
 
 #[test]

@@ -22,7 +22,8 @@ const USAGE_AT: usize = 6;
 const USAGE: &str = r#""chunks":3,"prompt_tokens":11,"completion_tokens":3"#;
 
 fn config(base: &str) -> String {
-    let more = |more: &str| format!("      input_cost_per_token: 0.000001\n      output_cost_per_token: 0.000002\n{more}");
+    let more =
+        |more: &str| format!("      input_cost_per_token: 0.000001\n      output_cost_per_token: 0.000002\n{more}");
     format!(
         "model_list:\n{}{}router_settings:\n  num_retries: 0\nvirtual_keys:\n{}",
         rig::deployment("patient", base, &more("")),

@@ -41,7 +41,11 @@ general_settings:
   drain_timeout: 5
 virtual_keys:
 {}{}",
-        rig::key(KEY, "steady", "    max_budget: 50\n    budget_duration: 30d\n    rpm_limit: 1000000\n    allowed_ips: [127.0.0.1]\n"),
+        rig::key(
+            KEY,
+            "steady",
+            "    max_budget: 50\n    budget_duration: 30d\n    rpm_limit: 1000000\n    allowed_ips: [127.0.0.1]\n"
+        ),
         rig::key(OTHER, "fleeting", "    models: [chat]\n    max_budget: 0.001\n    model_rpm_limit: {chat: 4}\n"),
     )
 }
@@ -101,8 +105,22 @@ fn break_line(line: &str) -> Vec<Vec<u8>> {
         [line.as_bytes(), b" \xff\xfe"].concat(),
     ];
     if let Some((key, value)) = line.split_once(": ") {
-        let values = ["[", "{a: [}", "\"open", "*nothing", "-1", "soon", "25,00", "{}", "''", "!!binary x", "1e999", "os.environ/NO_SUCH_VARIABLE"];
-        broken.extend(values.iter().filter(|other| **other != value).map(|other| format!("{key}: {other}").into_bytes()));
+        let values = [
+            "[",
+            "{a: [}",
+            "\"open",
+            "*nothing",
+            "-1",
+            "soon",
+            "25,00",
+            "{}",
+            "''",
+            "!!binary x",
+            "1e999",
+            "os.environ/NO_SUCH_VARIABLE",
+        ];
+        broken
+            .extend(values.iter().filter(|other| **other != value).map(|other| format!("{key}: {other}").into_bytes()));
         broken.push(format!("{key}{value}").into_bytes());
     }
     broken
@@ -215,7 +233,8 @@ fn spend_and_limits_stand_after_a_reload_as_they_stood_before() {
 fn a_key_that_is_removed_is_refused_at_once_and_its_stream_goes_on() {
     let rig = Rig::start("reload-key", config);
     let mut client = rig.client();
-    let mut stream = client.stream(OTHER, &body("chat", r#","stream":true,"mock":{"gap_ms":100,"chunks":20}"#)).unwrap();
+    let mut stream =
+        client.stream(OTHER, &body("chat", r#","stream":true,"mock":{"gap_ms":100,"chunks":20}"#)).unwrap();
     assert!(stream.events(1).unwrap().starts_with("data: "));
     let good = std::fs::read_to_string(rig.config()).unwrap();
     let (without, _) = good.split_once(&rig::key(OTHER, "fleeting", "")).unwrap();
@@ -234,7 +253,11 @@ fn a_certificate_is_read_again_and_a_wrong_one_is_not_taken() {
     let key = scratch.write("key.pem", &first.key_pem);
     let config = scratch.write(
         "config.yaml",
-        &format!("model_list:\n{}virtual_keys:\n{}", rig::deployment("chat", "http://127.0.0.1:1", "      mock_response: Hello\n"), rig::key(KEY, "tls", "")),
+        &format!(
+            "model_list:\n{}virtual_keys:\n{}",
+            rig::deployment("chat", "http://127.0.0.1:1", "      mock_response: Hello\n"),
+            rig::key(KEY, "tls", "")
+        ),
     );
     let flags = ["--ssl_certfile_path", certificate.to_str().unwrap(), "--ssl_keyfile_path", key.to_str().unwrap()];
     let gateway = Process::gateway(config, &flags);

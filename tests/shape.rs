@@ -13,10 +13,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("proxy", &["config", "dialect", "exchange", "telemetry", "vocabulary"]),
     (
         "exchange",
-        &[
-            "config", "dialect", "json", "ledger", "policy", "pricing", "provider", "routing", "telemetry",
-            "vocabulary",
-        ],
+        &["config", "dialect", "json", "ledger", "policy", "pricing", "provider", "routing", "telemetry", "vocabulary"],
     ),
     ("dialect", &["json", "vocabulary", "wire"]),
     ("provider", &["config", "dialect", "vocabulary"]),
@@ -85,7 +82,9 @@ fn read(root: &Path, path: PathBuf) -> File {
 /// The modules of this crate that a text names after `crate::`.
 fn imports(code: &str) -> BTreeSet<&str> {
     code.match_indices("crate::")
-        .filter(|(at, _)| !code[..*at].ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == '$'))
+        .filter(|(at, _)| {
+            !code[..*at].ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == '$')
+        })
         .map(|(at, found)| {
             let rest = &code[at + found.len()..];
             &rest[..rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())]
@@ -112,7 +111,8 @@ fn every_module_imports_what_the_table_allows_and_nothing_else() {
 fn the_table_in_the_documentation_is_the_one_that_is_checked() {
     let document = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
     for (module, imports) in MAY_IMPORT {
-        let row = format!("| `{module}` | {} |", if imports.is_empty() { "nothing".to_owned() } else { imports.join(", ") });
+        let row =
+            format!("| `{module}` | {} |", if imports.is_empty() { "nothing".to_owned() } else { imports.join(", ") });
         assert!(document.contains(&row), "ARCHITECTURE.md lacks the row\n{row}");
     }
 }
@@ -122,8 +122,12 @@ fn one_module_names_pingora() {
     let names_it = |file: &&File| {
         file.code.contains("use pingora") || file.code.contains("pingora::") || file.code.contains("pingora_proxy::")
     };
-    let elsewhere: Vec<_> =
-        sources().iter().filter(names_it).filter(|file| file.module != PINGORA_HOME).map(|file| file.path.clone()).collect();
+    let elsewhere: Vec<_> = sources()
+        .iter()
+        .filter(names_it)
+        .filter(|file| file.module != PINGORA_HOME)
+        .map(|file| file.path.clone())
+        .collect();
     assert_eq!(elsewhere, [Path::new(""); 0]);
 }
 
@@ -162,7 +166,8 @@ fn long_functions(file: &File) -> Vec<String> {
             continue;
         }
         let end = format!("{indent}}}");
-        let length = lines[start..].iter().position(|line| *line == end || line.ends_with(';') && line.starts_with(opening));
+        let length =
+            lines[start..].iter().position(|line| *line == end || line.ends_with(';') && line.starts_with(opening));
         if let Some(length) = length.filter(|length| *length > FUNCTION_LINES_MAX) {
             long.push(format!("{} {opening} {length} lines", file.path.display()));
         }

@@ -63,7 +63,9 @@ fn a_stop_lets_every_stream_finish() {
     let exchanges = rig.exchanges_after(STREAMS);
     assert!(exchanges.iter().all(|exchange| exchange.outcome == "complete"), "{exchanges:?}");
     let log = rig.gateway.output();
-    assert!(of_event(&log, "draining").count() == 1 && of_event(&log, "stopped").any(|line| line.contains("\"cut\":0")));
+    assert!(
+        of_event(&log, "draining").count() == 1 && of_event(&log, "stopped").any(|line| line.contains("\"cut\":0"))
+    );
 }
 
 #[test]
@@ -102,7 +104,11 @@ fn a_stream_beyond_the_deadline_is_cut_and_has_its_receipt() {
     assert!(!answer.text().contains("[DONE]"), "a stream that was cut looks whole");
     assert!(rig.gateway.wait().success());
     let receipt = rig.exchanges_after(1).pop().unwrap();
-    assert_eq!((receipt.outcome.as_str(), receipt.usage.as_deref()), ("shutting_down", Some("estimated")), "{receipt:?}");
+    assert_eq!(
+        (receipt.outcome.as_str(), receipt.usage.as_deref()),
+        ("shutting_down", Some("estimated")),
+        "{receipt:?}"
+    );
     assert!(receipt.tokens_out > 0 && receipt.cost().0 > 0, "{receipt:?}");
 }
 
@@ -128,7 +134,8 @@ impl Successor {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             line.split(|byte| *byte == 0).any(|word| word == config.as_bytes())
         };
-        let all = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let all =
+            std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         all.filter(|pid| *pid != rig.gateway.pid()).find(runs_it).map(Self)
     }
 

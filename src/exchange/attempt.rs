@@ -1,6 +1,5 @@
 //! One try at one deployment: the choice, the request written for it, and whether to try again.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -144,7 +143,7 @@ impl Planned {
     }
 
     /// The client's body with the edits this deployment needs; everything else byte for byte.
-    fn write_body(&self, deployment: &Deployment, model: &Cow<'_, str>) -> Segments {
+    fn write_body(&self, deployment: &Deployment, model: &str) -> Segments {
         let mut edits = Edits::new();
         self.edit_model(model, &mut edits);
         let dropped = self.dropped(deployment);

@@ -155,7 +155,7 @@ impl Opened {
     }
 
     /// Ends an exchange whose body did not come as it should.
-    pub fn refuse(self: Box<Self>, fault: Fault, bytes_in: u64) -> Box<Refused> {
+    pub fn refuse(self, fault: Fault, bytes_in: u64) -> Box<Refused> {
         let mut common = self.common;
         common.bytes_in = bytes_in;
         Refused::new(common, fault)

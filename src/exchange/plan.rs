@@ -52,8 +52,8 @@ impl Opened {
     ///
     /// # Errors
     /// The body is not a request, the model is not known or not allowed, or a limit or budget has no room.
-    pub fn plan(self: Box<Self>, body: Bytes, arrived: Now, now: Now) -> Result<Box<Planned>, Box<Refused>> {
-        let Self { mut common, endpoint, path_model } = *self;
+    pub fn plan(self, body: Bytes, arrived: Now, now: Now) -> Result<Box<Planned>, Box<Refused>> {
+        let Self { mut common, endpoint, path_model } = self;
         common.bytes_in = body.len() as u64;
         let request = match Request::read(endpoint, body, path_model.as_deref()) {
             Ok(request) => request,

@@ -39,6 +39,7 @@ pub enum Treatment {
 }
 
 /// The state of the answer.
+#[expect(clippy::large_enum_variant, reason = "one per exchange, which is in a box already")]
 pub(super) enum Reply {
     /// No head yet.
     Waiting,

@@ -53,12 +53,18 @@ static PASSED_ON: [(HeaderName, HeaderName); 11] = [
         HeaderName::from_static("x-ratelimit-reset-requests"),
         HeaderName::from_static("llm_provider-x-ratelimit-reset-requests"),
     ),
-    (HeaderName::from_static("x-ratelimit-limit-tokens"), HeaderName::from_static("llm_provider-x-ratelimit-limit-tokens")),
+    (
+        HeaderName::from_static("x-ratelimit-limit-tokens"),
+        HeaderName::from_static("llm_provider-x-ratelimit-limit-tokens"),
+    ),
     (
         HeaderName::from_static("x-ratelimit-remaining-tokens"),
         HeaderName::from_static("llm_provider-x-ratelimit-remaining-tokens"),
     ),
-    (HeaderName::from_static("x-ratelimit-reset-tokens"), HeaderName::from_static("llm_provider-x-ratelimit-reset-tokens")),
+    (
+        HeaderName::from_static("x-ratelimit-reset-tokens"),
+        HeaderName::from_static("llm_provider-x-ratelimit-reset-tokens"),
+    ),
 ];
 
 /// The head of an answer while it is written. Names are constants: nothing is parsed and their case is not kept.

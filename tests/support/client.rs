@@ -60,7 +60,8 @@ impl<S: Read + Write> Client<S> {
 
     /// Sends a request and reads the head of its answer. `headers` are whole lines.
     pub(crate) fn send(&mut self, line: &str, headers: &str, body: &[u8]) -> io::Result<Reply<'_, S>> {
-        let length = if line.starts_with("GET") { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+        let length =
+            if line.starts_with("GET") { String::new() } else { format!("content-length: {}\r\n", body.len()) };
         let mut request = format!("{line} HTTP/1.1\r\nhost: tollgate\r\n{headers}{length}\r\n").into_bytes();
         request.extend_from_slice(body);
         self.stream.get_mut().write_all(&request)?;

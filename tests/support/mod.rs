@@ -12,8 +12,8 @@ pub(crate) mod client;
 mod process;
 pub(crate) mod rig;
 mod scratch;
-pub(crate) mod tls;
 pub(crate) mod stand;
+pub(crate) mod tls;
 
 pub(crate) use process::Process;
 pub(crate) use scratch::Scratch;
