@@ -8,7 +8,9 @@
     reason = "a test that cannot go on says so and stops"
 )]
 
+pub(crate) mod hostile;
 mod process;
+pub(crate) mod raw;
 mod scratch;
 pub(crate) mod stand;
 
