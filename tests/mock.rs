@@ -337,12 +337,8 @@ fn a_stalled_stream_stays_open_until_the_client_leaves() {
     }
     assert_eq!(server.stats().abandoned, 0);
     stream.shutdown(Shutdown::Both).unwrap();
-    let deadline = std::time::Duration::from_millis(1);
-    while server.stats().abandoned == 0 {
-        // Waits for nothing but the event: no request can come.
-        server.wait_for(usize::MAX, deadline);
-    }
-    assert_eq!(server.stats().answered, 0);
+    let stats = server.wait_until(PATIENCE, |stats| stats.abandoned == 1);
+    assert_eq!((stats.abandoned, stats.answered), (1, 0));
 }
 
 #[test]
@@ -413,6 +409,18 @@ fn requests_one_behind_the_other_share_a_connection() {
     stream.read_to_string(&mut text).unwrap();
     assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 3);
     assert_eq!((server.requests().len(), server.connections()), (3, 1));
+}
+
+#[test]
+fn a_connection_can_end_after_an_answer_that_did_not_say_so() {
+    let server = start(Knobs::default());
+    let mut stream = connect(&server);
+    stream
+        .write_all(b"POST /v1/chat/completions HTTP/1.1\r\nX-Mock-Hang-Up: 1\r\nContent-Length: 2\r\n\r\n{}")
+        .unwrap();
+    let answer = read(stream);
+    assert!(answer.status() == 200 && !answer.head.contains("connection: close"), "{}", answer.head);
+    assert!(chat(&server, "", "{}").head.contains("connection: close"));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //!
 //! Reads public price catalogues and recordings beside the repository; where they are missing, says so and passes.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may stop, and says what it skipped")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -127,7 +129,11 @@ fn last_usage(body: &str) -> Option<Usage> {
     let events = body.lines().filter_map(|line| line.strip_prefix("data:"));
     let texts = std::iter::once(body).chain(events);
     let replies = texts.filter_map(|text| serde_json::from_str::<Reply>(text.trim()).ok());
-    replies.filter(|reply| reply.choices.is_some()).filter_map(|reply| reply.usage).map(|usage| usage.usage()).last()
+    replies
+        .filter(|reply| reply.choices.is_some())
+        .filter_map(|reply| reply.usage)
+        .map(|usage| usage.usage())
+        .next_back()
 }
 
 fn recordings() -> Vec<Recording> {
@@ -162,11 +168,19 @@ fn every_recorded_usage_costs_at_most_what_its_request_could() {
 fn estimates_are_near_what_openai_counts() {
     let mut ratios = Vec::new();
     for recording in recordings().iter().filter(|recording| matches!(recording.provider.as_str(), "openai" | "azure")) {
-        let body = recording.request.as_ref().and_then(|request| request.body.as_deref());
+        let body =
+            recording.request.as_ref().and_then(|request| request.body.as_deref()).filter(|body| !body.is_empty());
         let usage = recording.response.body.as_deref().and_then(last_usage);
         let (Some(body), Some(usage)) = (body, usage.filter(|usage| usage.prompt > 0)) else { continue };
         let estimate = prompt::estimate_prompt(recording.model.as_deref().unwrap_or_default(), body.as_bytes());
-        assert!(estimate <= prompt::bound_prompt(body.len() as u64), "{}", recording.id);
+        let has_media = body.contains("image_url") || body.contains("\"file\"");
+        // One recording's answer belongs to another request: it calls tools that were not offered.
+        let is_mismatched = recording.response.body.as_deref().is_some_and(|reply| reply.contains("\"tool_calls\""))
+            && !body.contains("\"tools\"");
+        if !has_media && !is_mismatched {
+            let bound = prompt::bound_prompt(body.len() as u64);
+            assert!(estimate.max(usage.prompt) <= bound, "{}: {estimate}, {}, {bound}", recording.id, usage.prompt);
+        }
         ratios.push(estimate as f64 / usage.prompt as f64);
     }
     ratios.sort_by(f64::total_cmp);

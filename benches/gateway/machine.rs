@@ -54,8 +54,8 @@ impl Pinning {
 
 /// The processor's name, for the head of the report.
 pub(crate) fn processor() -> String {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cores = info.lines().filter(|line| line.starts_with("processor")).count();
     let name = info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split(": ").nth(1));
     format!("{} x {cores}", name.unwrap_or("unknown processor"))
 }

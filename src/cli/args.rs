@@ -58,10 +58,22 @@ pub struct ServeArguments {
     #[arg(long = "num_workers", visible_alias = "num-workers", env = "NUM_WORKERS")]
     pub num_workers: Option<usize>,
     /// Certificate chain in PEM: serve over TLS, HTTP/1.1 and HTTP/2 by ALPN. Read again on reload.
-    #[arg(long = "ssl_certfile_path", visible_alias = "ssl-certfile-path", value_name = "FILE", requires = "ssl_keyfile_path", env = "SSL_CERTFILE_PATH")]
+    #[arg(
+        long = "ssl_certfile_path",
+        visible_alias = "ssl-certfile-path",
+        value_name = "FILE",
+        requires = "ssl_keyfile_path",
+        env = "SSL_CERTFILE_PATH"
+    )]
     pub ssl_certfile_path: Option<PathBuf>,
     /// Private key in PEM.
-    #[arg(long = "ssl_keyfile_path", visible_alias = "ssl-keyfile-path", value_name = "FILE", requires = "ssl_certfile_path", env = "SSL_KEYFILE_PATH")]
+    #[arg(
+        long = "ssl_keyfile_path",
+        visible_alias = "ssl-keyfile-path",
+        value_name = "FILE",
+        requires = "ssl_certfile_path",
+        env = "SSL_KEYFILE_PATH"
+    )]
     pub ssl_keyfile_path: Option<PathBuf>,
     /// Log in JSON also on a terminal.
     #[arg(long = "json_logs", visible_alias = "json-logs")]

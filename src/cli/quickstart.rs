@@ -23,8 +23,14 @@ pub fn greet(out: &mut dyn Write, address: SocketAddr, models: &[String]) -> io:
     writeln!(out, "\nTry it:\n")?;
     writeln!(out, "  curl http://{address}/v1/chat/completions -H 'Authorization: Bearer {KEY}' \\")?;
     writeln!(out, "    -H 'Content-Type: application/json' \\")?;
-    writeln!(out, "    -d '{{\"model\": \"mock\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'\n")?;
-    writeln!(out, "Set OPENAI_API_KEY (or another provider's variable) and restart: models like openai/gpt-4o-mini answer then.")?;
+    writeln!(
+        out,
+        "    -d '{{\"model\": \"mock\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'\n"
+    )?;
+    writeln!(
+        out,
+        "Set OPENAI_API_KEY (or another provider's variable) and restart: models like openai/gpt-4o-mini answer then."
+    )?;
     writeln!(out, "Your own configuration: tollgate --config config.yaml  (first: tollgate check config.yaml)\n")?;
     out.flush()
 }

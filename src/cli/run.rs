@@ -65,7 +65,8 @@ fn run_serve(arguments: &ServeArguments) -> u8 {
     let (settings, report) = configured.read();
     remark(&report, &around);
     let Some(settings) = settings else {
-        let fatal: Vec<_> = report.findings.iter().filter(|finding| finding.status.is_fatal()).map(ToString::to_string).collect();
+        let fatal: Vec<_> =
+            report.findings.iter().filter(|finding| finding.status.is_fatal()).map(ToString::to_string).collect();
         around.telemetry.flush(std::time::Duration::from_secs(1));
         return complain(&fatal.join("\ntollgate: "));
     };
@@ -82,7 +83,8 @@ fn run_serve(arguments: &ServeArguments) -> u8 {
 
 fn listen(arguments: &ServeArguments) -> Listen {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let files = |certificate: &PathBuf, key: &PathBuf| CertificateFiles { certificate: certificate.clone(), key: key.clone() };
+    let files =
+        |certificate: &PathBuf, key: &PathBuf| CertificateFiles { certificate: certificate.clone(), key: key.clone() };
     let tls = arguments.ssl_certfile_path.as_ref().zip(arguments.ssl_keyfile_path.as_ref());
     Listen {
         address: SocketAddr::new(arguments.host, arguments.port),
@@ -106,7 +108,9 @@ fn greet(address: SocketAddr, gate: &Gate, arguments: &ServeArguments, quick: bo
 fn remark_flags(arguments: &ServeArguments, around: &Surroundings) {
     for flag in arguments.ignored.given() {
         let text = format!("{flag} has no effect here: set it in the configuration");
-        around.telemetry.emit(&Event::ConfigRemark(ConfigRemark { place: "command line", text: &text }), around.clock.now());
+        around
+            .telemetry
+            .emit(&Event::ConfigRemark(ConfigRemark { place: "command line", text: &text }), around.clock.now());
     }
 }
 

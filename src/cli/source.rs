@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::quickstart;
+use super::{credentials, quickstart};
 use crate::config::{self, Providers, Purpose, Report, Settings, Surroundings};
 use crate::provider;
 use crate::proxy::Source;
@@ -29,9 +29,9 @@ impl Providers for Served {
     }
 }
 
-/// The process' environment.
+/// The process' environment, and beside it systemd's credentials.
 pub fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    credentials::lookup(name)
 }
 
 /// A configuration that can be read again.

@@ -27,5 +27,5 @@ pub use load::{Purpose, QUICKSTART, Surroundings, load, load_text};
 pub use print::{full_yaml, reference_markdown};
 pub use providers::Providers;
 pub use settings::*;
-pub use watched::files_of;
 pub use table::{Key, Shown, find, table};
+pub use watched::files_of;

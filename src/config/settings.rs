@@ -225,6 +225,8 @@ pub struct Deadlines {
     pub idle: Duration,
     /// A whole exchange (`timeout`, 6000 s as LiteLLM's `request_timeout`).
     pub total: Duration,
+    /// A whole stream (6000 s): `timeout` bounds a stream's gaps, as LiteLLM's does, not its length.
+    pub stream: Duration,
     /// One write to a client that does not read (60 s).
     pub write: Duration,
     /// After SIGTERM: how long open exchanges may go on (30 s).

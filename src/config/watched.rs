@@ -28,6 +28,8 @@ fn includes(file: &Path) -> Vec<PathBuf> {
         return Vec::new();
     };
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
-    let names = root.at("include").map(|list| list.items().iter().filter_map(|item| item.text()).map(|name| folder.join(name)).collect());
+    let names = root
+        .at("include")
+        .map(|list| list.items().iter().filter_map(|item| item.text()).map(|name| folder.join(name)).collect());
     names.unwrap_or_default()
 }

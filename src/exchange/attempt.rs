@@ -124,7 +124,8 @@ impl Planned {
         let model = deployment.upstream_model(self.captured.as_deref());
         let deadlines = &world.settings.deadlines;
         let settings = &deployment.settings;
-        let left = deadlines.total.saturating_sub(now.since(self.common.began));
+        let whole = if self.request.stream { deadlines.stream } else { deadlines.total };
+        let left = whole.saturating_sub(now.since(self.common.began));
         let (first_byte, idle, total) = if self.request.stream {
             let gap = settings.stream_timeout.or(settings.timeout);
             (gap.unwrap_or(deadlines.first_byte), gap.unwrap_or(deadlines.idle), left)
@@ -201,7 +202,8 @@ impl Planned {
     /// Adds the deployment's defaults and `extra_body`, and the bound that the budget demands.
     fn edit_parameters(&self, deployment: &Deployment, dropped: &[usize], edits: &mut Edits) {
         let request = &self.request;
-        let present = |name: &str| request.document.find(&request.body, name).filter(|member| !dropped.contains(member));
+        let present =
+            |name: &str| request.document.find(&request.body, name).filter(|member| !dropped.contains(member));
         let extra = &deployment.settings.extra_body;
         for (name, value) in &deployment.settings.defaults {
             let bounded = is_output_cap(name) && (!request.output_caps.is_empty() || self.output_cap.is_some());
@@ -211,7 +213,9 @@ impl Planned {
         }
         for (name, value) in extra.iter().filter(|(name, _)| name != "model" && name != "stream") {
             match present(name) {
-                Some(member) => edits.replace(request.document.members[member].value, Bytes::copy_from_slice(value.as_bytes())),
+                Some(member) => {
+                    edits.replace(request.document.members[member].value, Bytes::copy_from_slice(value.as_bytes()))
+                }
                 None => edits.insert(name, value.as_bytes()),
             }
         }

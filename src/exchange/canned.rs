@@ -20,7 +20,8 @@ impl Planned {
         let text = self.deployment()?.settings.mock_response.clone()?;
         let model = self.request.model.as_str();
         let completion = if self.request.endpoint == Endpoint::Embeddings { 0 } else { tokens::count(model, &text) };
-        let usage = Usage { prompt: prompt::estimate_prompt(model, &self.request.body), completion, ..Usage::default() };
+        let usage =
+            Usage { prompt: prompt::estimate_prompt(model, &self.request.body), completion, ..Usage::default() };
         let answer = match (self.request.endpoint, self.request.stream) {
             (Endpoint::Embeddings, _) => self.embedding(&usage),
             (_, false) => self.object(&text, &usage, now),
@@ -30,6 +31,7 @@ impl Planned {
         if let Some(current) = &mut self.current {
             (current.first_byte, current.ended) = (Some(now), Some(now));
         }
+        self.settle_bill();
         Some(Bytes::from(answer))
     }
 
@@ -58,7 +60,10 @@ impl Planned {
             if chat {
                 format!(r#"{{"index":0,"delta":{{{delta}}},"finish_reason":{finish}}}"#)
             } else {
-                format!(r#"{{"index":0,"text":{},"logprobs":null,"finish_reason":{finish}}}"#, if delta.is_empty() { "\"\"" } else { delta })
+                format!(
+                    r#"{{"index":0,"text":{},"logprobs":null,"finish_reason":{finish}}}"#,
+                    if delta.is_empty() { "\"\"" } else { delta }
+                )
             }
         };
         if chat {
@@ -89,7 +94,10 @@ impl Planned {
     fn opening(&self, kind: &str, now: Now) -> String {
         let id: String = self.common.id.chars().filter(char::is_ascii_hexdigit).collect();
         let created = now.wall_ms.div_euclid(1000);
-        format!(r#""id":"chatcmpl-{id}","object":"{kind}","created":{created},"model":{}"#, quoted(self.request.model.as_str()))
+        format!(
+            r#""id":"chatcmpl-{id}","object":"{kind}","created":{created},"model":{}"#,
+            quoted(self.request.model.as_str())
+        )
     }
 }
 

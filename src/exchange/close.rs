@@ -39,6 +39,15 @@ pub struct Bill {
 impl Planned {
     /// What the exchange comes to as things stand.
     pub fn bill(&self) -> Bill {
+        self.settled_bill.unwrap_or_else(|| self.count_bill())
+    }
+
+    /// Counts once what the answer came to, when it is whole.
+    pub(super) fn settle_bill(&mut self) {
+        self.settled_bill = Some(self.count_bill());
+    }
+
+    fn count_bill(&self) -> Bill {
         let usage = self.usage();
         let Some(current) = &self.current else { return Bill { usage, cost: PicoUsd::ZERO, price_known: true } };
         let world = &self.common.world;
@@ -57,7 +66,7 @@ impl Planned {
         let nothing = Produced::default();
         let (metered, produced) = match &self.reply {
             Reply::Stream(stream) if stream.events == 0 && stream.error_seen => return Metered::Absent,
-            Reply::Stream(stream) => (stream.metered, &stream.produced),
+            Reply::Stream(stream) => (stream.metered(), &stream.produced),
             Reply::Over { answered: false, .. } | Reply::Error { .. } => return Metered::Absent,
             Reply::Over { metered, produced, .. } => (*metered, produced),
             // Sent, and no failure came back: the client left while the provider worked.
@@ -131,13 +140,15 @@ impl Planned {
     pub fn overhead(&self, now: Now) -> Duration {
         let began = self.common.began;
         let before = self.first_dispatch.unwrap_or(now).since(began).saturating_sub(self.body_wait);
-        let after = self.current.as_ref().and_then(|current| current.ended).map_or(Duration::ZERO, |ended| now.since(ended));
+        let after =
+            self.current.as_ref().and_then(|current| current.ended).map_or(Duration::ZERO, |ended| now.since(ended));
         before + after
     }
 
     fn record(&self, ending: Ending, bill: &Bill, excess: PicoUsd, now: Now) {
         let key = self.common.caller.as_ref().and_then(|caller| caller.key());
-        let deployment = self.current.as_ref().map(|current| &self.common.world.deployments[current.deployment].settings.id);
+        let deployment =
+            self.current.as_ref().map(|current| &self.common.world.deployments[current.deployment].settings.id);
         self.common.world.around.ledger.record(Receipt {
             exchange: self.common.id.as_str().into(),
             key: key.map(|key| key.hash),

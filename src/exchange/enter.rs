@@ -231,6 +231,7 @@ fn label(route: &Route) -> telemetry::Endpoint {
 /// A header as text of printable ASCII, cut to 128 characters.
 fn text(head: &Head<'_>, name: &str) -> Option<String> {
     let value = (head.header)(name)?;
-    let shown: String = value.iter().filter(|byte| byte.is_ascii_graphic()).take(128).map(|byte| char::from(*byte)).collect();
+    let shown: String =
+        value.iter().filter(|byte| byte.is_ascii_graphic()).take(128).map(|byte| char::from(*byte)).collect();
     (!shown.is_empty()).then_some(shown)
 }

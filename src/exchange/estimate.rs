@@ -25,7 +25,9 @@ fn prompt_bytes(request: &Request) -> u64 {
     if body.len() > WALK_BYTES_MAX {
         return body.len() as u64;
     }
-    let texts = |name| request.document.find(body, name).map_or(0, |member| text_bytes(body, request.document.members[member].value));
+    let texts = |name| {
+        request.document.find(body, name).map_or(0, |member| text_bytes(body, request.document.members[member].value))
+    };
     match request.endpoint {
         Endpoint::ChatCompletions => message_bytes(request),
         Endpoint::Completions => texts("prompt"),
@@ -52,9 +54,10 @@ fn text_bytes(body: &[u8], value: json::Span) -> u64 {
 
 fn part_bytes(body: &[u8], part: json::Span) -> u64 {
     match json::kind(part.of(body)) {
-        Some(Kind::Object) => {
-            json::find(body, part, "text").ok().flatten().map_or(0, |text| (text.of(body).len() as u64).saturating_sub(2))
-        }
+        Some(Kind::Object) => json::find(body, part, "text")
+            .ok()
+            .flatten()
+            .map_or(0, |text| (text.of(body).len() as u64).saturating_sub(2)),
         Some(Kind::Number) => 4,
         _ => text_bytes_flat(body, part),
     }

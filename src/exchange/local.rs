@@ -54,7 +54,10 @@ pub(super) fn for_callers(world: &World, route: &Route, caller: Option<&Caller>)
 }
 
 fn model(world: &World, caller: Option<&Caller>, name: &str) -> Result<LocalAnswer, Fault> {
-    let unknown = || Fault::client(Kind::NotFound, format!("The model `{name}` does not exist or is not available to this key")).param("model");
+    let unknown = || {
+        Fault::client(Kind::NotFound, format!("The model `{name}` does not exist or is not available to this key"))
+            .param("model")
+    };
     let asked = ModelName::parse(name).map_err(|_| unknown())?;
     let key = caller.and_then(Caller::key);
     let own = key.and_then(|key| key.alias_for(&asked));
@@ -62,7 +65,9 @@ fn model(world: &World, caller: Option<&Caller>, name: &str) -> Result<LocalAnsw
     let target = world.table.alias(meant).map_or(meant, |alias| alias.target.as_str());
     let group = &world.table.resolve(target).ok_or_else(unknown)?.group.name;
     let allowed = own.is_some()
-        || key.is_none_or(|key| key.access.allows(asked.as_str()) || key.access.allows(target) || key.access.allows(group));
+        || key.is_none_or(|key| {
+            key.access.allows(asked.as_str()) || key.access.allows(target) || key.access.allows(group)
+        });
     if allowed { Ok(LocalAnswer::Json(openai::model(name))) } else { Err(unknown()) }
 }
 

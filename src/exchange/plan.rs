@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::attempt::Current;
+use super::close::Bill;
 use super::enter::{Common, Opened, Refused};
 use super::reply::Reply;
 use super::{Deployment, World, estimate};
@@ -41,6 +42,8 @@ pub struct Planned {
     /// Waited for the client's body: not our overhead.
     pub(super) body_wait: std::time::Duration,
     pub(super) first_dispatch: Option<Now>,
+    /// What it came to, once the answer is whole.
+    pub(super) settled_bill: Option<Bill>,
     pub(super) closed: bool,
 }
 
@@ -83,6 +86,7 @@ impl Opened {
             reply: Reply::Waiting,
             body_wait: arrived.since(now),
             first_dispatch: None,
+            settled_bill: None,
             closed: false,
         };
         match planned.reserve(now) {
@@ -123,7 +127,13 @@ fn unknown_model(asked: &ModelName) -> Fault {
     Fault::client(Kind::UnknownModel, text).param("model")
 }
 
-fn take_limits(common: &Common, request: &Request, group: &Group, tokens: u64, now: Now) -> Result<Permit, Box<Denied>> {
+fn take_limits(
+    common: &Common,
+    request: &Request,
+    group: &Group,
+    tokens: u64,
+    now: Now,
+) -> Result<Permit, Box<Denied>> {
     let Some(key) = common.caller.as_ref().and_then(|caller| caller.key()) else { return Ok(Permit::default()) };
     let ask = Ask { requested: request.model.as_str(), group: &group.name, tokens };
     key.limits.admit(&ask, now).map_err(Box::new)
@@ -274,7 +284,10 @@ impl Planned {
         };
         let prices: Vec<_> = self.group.members.iter().filter_map(price).filter(|price| price.is_known()).collect();
         if prices.len() < self.group.members.len() && world.settings.unknown_price == UnknownPrice::Refuse {
-            let text = format!("no price is known for model {}: requests for it are refused (general_settings.unknown_price)", self.request.model);
+            let text = format!(
+                "no price is known for model {}: requests for it are refused (general_settings.unknown_price)",
+                self.request.model
+            );
             return Err(Fault::client(Kind::PriceUnknown, text).param("model"));
         }
         Ok(prices)
@@ -282,7 +295,12 @@ impl Planned {
 
     fn demand(&self, prices: &[Arc<Price>], prompt: u64) -> Demand {
         let published = prices.iter().filter_map(|price| price.limits.max_output_tokens).max();
-        let configured = self.group.members.iter().filter_map(|member| self.common.world.deployments[member.deployment].settings.max_output_tokens).max();
+        let configured = self
+            .group
+            .members
+            .iter()
+            .filter_map(|member| self.common.world.deployments[member.deployment].settings.max_output_tokens)
+            .max();
         let completion = match (self.request.endpoint, self.request.max_tokens()) {
             (Endpoint::Embeddings, _) => 0,
             (_, Some(most)) => most,

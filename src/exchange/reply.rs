@@ -8,6 +8,7 @@ use super::attempt::Again;
 use super::plan::Planned;
 use crate::dialect::openai::{self, JsonReply, Produced, StreamEnd, StreamOptions, StreamReply, error};
 use crate::json;
+use crate::provider::StreamUsage;
 use crate::vocabulary::{Fault, Kind, Metered, Now, Secret};
 
 /// The most of an upstream's error body that is read.
@@ -69,7 +70,10 @@ impl Planned {
         match head.status {
             200..=299 => self.accept(head, now, jitter),
             300..=399 => {
-                let fault = Fault::upstream(Kind::UpstreamMalformed, "the provider answered with a redirect, which is not followed");
+                let fault = Fault::upstream(
+                    Kind::UpstreamMalformed,
+                    "the provider answered with a redirect, which is not followed",
+                );
                 Treatment::Failed(self.failed(&fault, now, jitter), fault)
             }
             status => self.reject(status, head, now, jitter),
@@ -80,10 +84,12 @@ impl Planned {
         let kind = head.content_type.map(|kind| kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase());
         match kind.as_deref() {
             Some("text/event-stream") => {
+                let unasked = self.request.include_usage != Some(true);
                 let options = StreamOptions {
                     endpoint: self.request.endpoint,
                     model_json: Some(json::quote(self.request.model.as_str())),
-                    hide_usage: self.request.stream && self.request.include_usage != Some(true),
+                    hide_usage: unasked,
+                    cut_null_usage: unasked && self.asks_for_usage(),
                     event_bytes_max: EVENT_BYTES_MAX,
                     secrets: self.secrets(),
                 };
@@ -91,7 +97,8 @@ impl Planned {
                 Treatment::Stream
             }
             Some("text/html" | "application/xhtml+xml") => {
-                let fault = Fault::upstream(Kind::UpstreamMalformed, "the provider answered with a web page instead of JSON");
+                let fault =
+                    Fault::upstream(Kind::UpstreamMalformed, "the provider answered with a web page instead of JSON");
                 Treatment::Failed(self.failed(&fault, now, jitter), fault)
             }
             _ => {
@@ -100,6 +107,11 @@ impl Planned {
                 Treatment::Hold
             }
         }
+    }
+
+    /// Whether the provider reports a stream's usage only because it was asked to.
+    fn asks_for_usage(&self) -> bool {
+        self.deployment().is_some_and(|deployment| deployment.provider.stream_usage() == StreamUsage::WhenAsked)
     }
 
     fn reject(&mut self, status: u16, head: &UpstreamHead<'_>, now: Now, jitter: u64) -> Treatment {
@@ -129,9 +141,9 @@ impl Planned {
     /// The answer is too long, or an event of it is.
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), Fault> {
         match &mut self.reply {
-            Reply::Stream(stream) => {
-                stream.push(chunk, out).map_err(|fault| Fault::upstream(Kind::UpstreamMalformed, "the provider sent an event that is too long").cause(fault))
-            }
+            Reply::Stream(stream) => stream.push(chunk, out).map_err(|fault| {
+                Fault::upstream(Kind::UpstreamMalformed, "the provider sent an event that is too long").cause(fault)
+            }),
             Reply::Json(reply, length) => {
                 *length += chunk.len();
                 if *length > self.common.world.settings.http.reply_bytes_max {
@@ -162,7 +174,10 @@ impl Planned {
             return None;
         }
         let told = stream.error_seen;
-        let fault = Fault::upstream(Kind::UpstreamCut, "litellm.APIConnectionError: the provider's stream broke off before its end");
+        let fault = Fault::upstream(
+            Kind::UpstreamCut,
+            "litellm.APIConnectionError: the provider's stream broke off before its end",
+        );
         if !told {
             out.push(error::event(&fault));
         }
@@ -196,10 +211,15 @@ impl Planned {
         if done.error {
             let body = done.segments.to_bytes();
             let status = error_status(&body).unwrap_or(502);
-            let fault = self.in_our_words(&error::upstream(status, None), error::upstream_message(&body, None).as_deref(), status);
+            let fault = self.in_our_words(
+                &error::upstream(status, None),
+                error::upstream_message(&body, None).as_deref(),
+                status,
+            );
             return Err((self.failed(&fault, now, jitter), fault));
         }
         self.reply = Reply::Over { metered: done.metered, produced: done.produced, answered: true };
+        self.settle_bill();
         Ok(Finished { parts: done.segments.parts, fault: None })
     }
 

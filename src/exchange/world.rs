@@ -104,8 +104,9 @@ impl World {
     /// file cannot be read.
     pub fn build(settings: Settings, around: Surroundings, previous: Option<&Self>) -> Result<Self, BuildError> {
         let now = around.clock.now();
-        let zone = TimeZone::get(&settings.timezone)
-            .map_err(|error| BuildError(format!("litellm_settings.timezone: expected an IANA name like Europe/Berlin: {error}")))?;
+        let zone = TimeZone::get(&settings.timezone).map_err(|error| {
+            BuildError(format!("litellm_settings.timezone: expected an IANA name like Europe/Berlin: {error}"))
+        })?;
         let book = match &settings.price_file {
             Some(path) => Book::with_file(path).map_err(|error| BuildError(error.to_string()))?,
             None => Book::builtin(),
@@ -127,7 +128,18 @@ impl World {
         let key_places = open_accounts(&settings, &around.ledger, &zone, now)?;
         let handles = around.telemetry.handles(label_book(&settings, &table));
         let generation = previous.map_or(0, |world| world.generation) + 1;
-        Ok(Self { settings, keys, table, deployments, handles, around, generation, key_places, book, prices: DashMap::new() })
+        Ok(Self {
+            settings,
+            keys,
+            table,
+            deployments,
+            handles,
+            around,
+            generation,
+            key_places,
+            book,
+            prices: DashMap::new(),
+        })
     }
 
     /// A key's number among the labels.
@@ -225,7 +237,8 @@ fn pool_key(deployment: &config::Deployment, settings: &Settings) -> u64 {
 }
 
 fn access_group(settings: &Settings, name: &str) -> Option<Vec<String>> {
-    let of_group = settings.deployments.iter().filter(|deployment| deployment.access_groups.iter().any(|group| group == name));
+    let of_group =
+        settings.deployments.iter().filter(|deployment| deployment.access_groups.iter().any(|group| group == name));
     let mut names: Vec<_> = of_group.map(|deployment| deployment.model_name.to_string()).collect();
     names.sort_unstable();
     names.dedup();

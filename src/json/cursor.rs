@@ -216,6 +216,11 @@ impl<'a> Cursor<'a> {
         self.text
     }
 
+    /// Where the next step starts.
+    pub fn offset(&self) -> u32 {
+        Span::new(self.at, self.at).end
+    }
+
     /// Whether nothing but space is left.
     pub fn is_at_end(&self) -> bool {
         lex::space(self.text, self.at) >= self.text.len()

@@ -171,7 +171,7 @@ impl Desk<'_> {
 
     fn reply(&self, knobs: &Knobs, head: Head, script: Script) -> Reply {
         let latency = Duration::from_millis(knobs.latency_ms);
-        Reply { head, latency, gap: Duration::from_millis(knobs.gap_ms), script }
+        Reply { head, latency, gap: Duration::from_millis(knobs.gap_ms), hang_up: knobs.hang_up, script }
     }
 
     /// An answer that no knob touches.

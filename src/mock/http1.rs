@@ -34,7 +34,13 @@ pub(super) async fn serve<IO>(io: IO, site: Arc<Site>) -> io::Result<()>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut line = Line { io, input: BytesMut::with_capacity(READ_BYTES), output: Vec::new(), framed: Framed::Length };
+    let mut line = Line {
+        io,
+        input: BytesMut::with_capacity(READ_BYTES),
+        output: Vec::new(),
+        framed: Framed::Length,
+        last: Next::Another,
+    };
     if site.h2 && line.speaks_h2().await? {
         return Box::pin(http2::serve(Rewound::new(line.input, line.io), site)).await;
     }
@@ -48,6 +54,8 @@ struct Line<IO> {
     input: BytesMut,
     output: Vec<u8>,
     framed: Framed,
+    /// Whether the answer says that the connection ends with it.
+    last: Next,
 }
 
 /// How the answer's end is shown.
@@ -106,7 +114,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Line<IO> {
             Err(Trouble::Gone) => Ok(Next::Close),
             Err(Trouble::Io(error)) => Err(error),
             Err(Trouble::Refuse(status, message)) => {
-                self.framed = Framed::Length;
+                (self.framed, self.last) = (Framed::Length, Next::Close);
                 script::play(self, site.refuse(status, message), &site.journal).await?;
                 Ok(Next::Close)
             }
@@ -130,10 +138,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Line<IO> {
 
     async fn answer(&mut self, site: &Site, asked: Asked, heard: &Heard) -> io::Result<Next> {
         self.framed = if asked.old { Framed::Closing } else { Framed::Chunks };
+        self.last = asked.next;
         match script::play(self, site.answer(asked.request, heard), &site.journal).await {
-            Ok(Played::Whole) => {
+            Ok(played @ (Played::Whole | Played::HungUp)) => {
                 site.journal.answered();
-                Ok(if self.framed == Framed::Closing { Next::Close } else { asked.next })
+                let closes = played == Played::HungUp || self.framed == Framed::Closing;
+                Ok(if closes { Next::Close } else { asked.next })
             }
             Ok(Played::Cut) => Ok(Next::Close),
             Err(error) => {
@@ -266,12 +276,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Wire for Line<IO> {
         for (name, value) in &head.extra {
             write!(out, "{name}: {value}\r\n")?;
         }
+        if self.last == Next::Close || (head.length.is_none() && self.framed == Framed::Closing) {
+            out.extend_from_slice(b"connection: close\r\n");
+        }
         match head.length {
             Some(length) => {
                 self.framed = Framed::Length;
                 write!(out, "content-length: {length}\r\n\r\n")
             }
-            None if self.framed == Framed::Closing => write!(out, "connection: close\r\n\r\n"),
+            None if self.framed == Framed::Closing => write!(out, "\r\n"),
             None => write!(out, "transfer-encoding: chunked\r\n\r\n"),
         }
     }

@@ -50,7 +50,7 @@ where
 async fn exchange(request: http::Request<RecvStream>, respond: SendResponse<Bytes>, site: Arc<Site>) {
     let mut lane = Lane { respond, send: None, output: BytesMut::new() };
     match lane.play(request, &site).await {
-        Ok(Played::Whole) => site.journal.answered(),
+        Ok(Played::Whole | Played::HungUp) => site.journal.answered(),
         Ok(Played::Cut) => {}
         Err(_) => site.journal.abandoned(),
     }

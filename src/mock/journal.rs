@@ -8,6 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+/// How often whoever waits for totals looks at them: counting must not cost the mock a wake-up.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 /// One request as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -171,6 +174,19 @@ impl Journal {
         let waited = self.noted.wait_timeout_while(self.lock(), limit, |notes| notes.len() < count);
         let (notes, _late) = waited.unwrap_or_else(PoisonError::into_inner);
         notes.iter().map(Note::read).collect()
+    }
+
+    /// Waits until the totals are as wanted, or until the time is over.
+    pub(super) fn wait_until(&self, limit: Duration, wanted: impl Fn(&Stats) -> bool) -> Stats {
+        let mut left = limit;
+        loop {
+            let stats = self.stats();
+            if wanted(&stats) || left.is_zero() {
+                return stats;
+            }
+            std::thread::sleep(LOOK_AGAIN);
+            left = left.saturating_sub(LOOK_AGAIN);
+        }
     }
 
     /// The requests kept as JSON, with a digest in place of each body.

@@ -74,6 +74,9 @@ pub struct Knobs {
     /// Repeats the credential it was sent in the status line, headers, errors and text of the answer
     #[arg(long)]
     pub leak: bool,
+    /// Closes the connection after the answer without a word, so that the next request on it is lost (HTTP/1)
+    #[arg(long)]
+    pub hang_up: bool,
 }
 
 /// What can be wrong with a body.
@@ -130,6 +133,7 @@ impl Default for Knobs {
             id: String::new(),
             echo: false,
             leak: false,
+            hang_up: false,
         }
     }
 }
@@ -180,6 +184,7 @@ impl Knobs {
             "id" => value.clone_into(&mut self.id),
             "echo" => self.echo = flag(value)?,
             "leak" => self.leak = flag(value)?,
+            "hang_up" => self.hang_up = flag(value)?,
             _ => return None,
         }
         Some(())

@@ -35,6 +35,8 @@ pub(super) struct Reply {
     pub(super) head: Head,
     pub(super) latency: Duration,
     pub(super) gap: Duration,
+    /// Whether the connection ends with it, without a word.
+    pub(super) hang_up: bool,
     pub(super) script: Script,
 }
 
@@ -99,6 +101,8 @@ pub(super) trait Wire {
 pub(super) enum Played {
     /// Whole.
     Whole,
+    /// Whole, and the connection is to be closed.
+    HungUp,
     /// Broken off by the script.
     Cut,
 }
@@ -108,7 +112,7 @@ pub(super) enum Played {
 /// # Errors
 /// The client went away before that.
 pub(super) async fn play<W: Wire + Send>(wire: &mut W, reply: Reply, journal: &Journal) -> io::Result<Played> {
-    let Reply { head, latency, gap, mut script } = reply;
+    let Reply { head, latency, gap, hang_up, mut script } = reply;
     wire.pause(latency).await?;
     wire.open(&head)?;
     let mut piece = Vec::with_capacity(512);
@@ -138,7 +142,7 @@ pub(super) async fn play<W: Wire + Send>(wire: &mut W, reply: Reply, journal: &J
         }
     }
     wire.finish().await?;
-    Ok(Played::Whole)
+    Ok(if hang_up { Played::HungUp } else { Played::Whole })
 }
 
 impl Script {

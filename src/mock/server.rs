@@ -113,6 +113,11 @@ impl Server {
         self.site.journal.stats()
     }
 
+    /// Running totals once they are as wanted, or when the time is over: how a test waits for an abandoned answer.
+    pub fn wait_until(&self, limit: Duration, wanted: impl Fn(&Stats) -> bool) -> Stats {
+        self.site.journal.wait_until(limit, wanted)
+    }
+
     /// Serves until the process ends.
     pub(super) fn wait(mut self) {
         if let Some(thread) = self.thread.take() {

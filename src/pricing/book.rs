@@ -117,7 +117,7 @@ mod tests {
         let book = Book::builtin();
         let own = [("input_cost_per_token".to_owned(), PicoUsd(7))];
         assert_eq!(input(book.price_of("azure", "gpt-4o", Some("azure/gpt-4o-mini"), &own)), Some(7));
-        assert_eq!(input(book.price_of("azure", "gpt-4o", Some("azure/gpt-4o-mini"), &[])), Some(165_000));
+        assert_eq!(input(book.price_of("azure", "gpt-4o", Some("azure/gpt-4o-mini"), &[])), Some(150_000));
         assert_eq!(input(book.price_of("azure", "gpt-4o", Some("nobody-knows"), &[])), Some(2_500_000));
         assert_eq!(input(book.price_of("azure", "my-deployment", None, &own)), Some(7));
         let foreign = [("input_cost_per_second".to_owned(), PicoUsd(7))];

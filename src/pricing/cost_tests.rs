@@ -63,13 +63,9 @@ fn costs_are_those_one_computes_by_hand() {
 
 #[test]
 fn audio_and_reasoning_have_their_own_prices() {
-    let price = Book::builtin().find("openai", "gpt-4o-audio-preview").unwrap();
     let usage = Usage { prompt: 100, audio_in: 40, completion: 100, audio_out: 60, ..Usage::default() };
-    let rate = |meter| price.each(meter, 100, STANDARD);
-    assert!(rate(Meter::AudioIn) > rate(Meter::Input) && rate(Meter::AudioOut) > rate(Meter::Output));
-    let cost = price.cost(&usage, STANDARD);
-    assert_eq!(cost.input, rate(Meter::Input).times(60).plus(rate(Meter::AudioIn).times(40)));
-    assert_eq!(cost.output, rate(Meter::Output).times(40).plus(rate(Meter::AudioOut).times(60)));
+    // 60 * 2.5 + 40 * 40 + 40 * 10 + 60 * 80
+    assert_eq!(cost_of("azure", "gpt-4o-audio-preview-2024-12-17", STANDARD, usage), "0.00695");
 
     let price = Book::builtin().find("perplexity", "sonar-deep-research").unwrap();
     let usage = Usage { prompt: 0, completion: 1000, reasoning: 700, ..Usage::default() };

@@ -122,12 +122,12 @@ impl<'a> Entry<'a> {
         let most_out = self.count("max_output_tokens").or_else(|| self.count("max_tokens"));
         let limits = Limits { max_input_tokens: self.count("max_input_tokens"), max_output_tokens: most_out };
         let mode = self.text("mode").filter(|mode| !mode.contains(char::is_control)).map(Into::into);
-        let rates = rates.into_iter().map(|rate| self.from_threshold_on(rate)).chain(self.brackets()?);
+        let rates = rates.into_iter().map(|rate| self.at_its_threshold(rate)).chain(self.brackets()?);
         Ok(Price::new(rates, limits, mode))
     }
 
     /// One vendor charges the higher price from the threshold on, the others above it.
-    fn from_threshold_on(&self, rate: Rate) -> Rate {
+    fn at_its_threshold(&self, rate: Rate) -> Rate {
         let is_inclusive = self.text("litellm_provider").as_deref() == Some(INCLUSIVE_THRESHOLDS);
         Rate { above: rate.above.saturating_sub(u64::from(is_inclusive)), ..rate }
     }

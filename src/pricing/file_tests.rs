@@ -80,6 +80,6 @@ fn a_file_that_is_not_there_is_named() {
 proptest::proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(json in "\\PC{0,60}|[\\{\\}\\[\\]:,\"a-z0-9_.e-]{0,80}") {
-        let _ = to_table(&json).is_ok();
+        drop(to_table(&json));
     }
 }

@@ -17,11 +17,24 @@ pub(super) struct Row {
 }
 
 const fn row(name: &'static str, base: &'static str, key_env: &'static [&'static str]) -> Row {
-    Row { name, base: Some(base), key_env, base_env: &[], keyless: false, stream_usage: StreamUsage::WhenAsked, output_cap: "max_tokens" }
+    Row {
+        name,
+        base: Some(base),
+        key_env,
+        base_env: &[],
+        keyless: false,
+        stream_usage: StreamUsage::WhenAsked,
+        output_cap: "max_tokens",
+    }
 }
 
 /// A server one runs oneself: no fixed place, mostly no key.
-const fn own(name: &'static str, base: Option<&'static str>, key_env: &'static [&'static str], base_env: &'static [&'static str]) -> Row {
+const fn own(
+    name: &'static str,
+    base: Option<&'static str>,
+    key_env: &'static [&'static str],
+    base_env: &'static [&'static str],
+) -> Row {
     Row { name, base, key_env, base_env, keyless: true, stream_usage: StreamUsage::WhenAsked, output_cap: "max_tokens" }
 }
 
@@ -51,26 +64,34 @@ pub(super) static ROWS: [Row; 45] = [
     row("mistral", "https://api.mistral.ai/v1", &["MISTRAL_API_KEY"]).base_from(&["MISTRAL_API_BASE"]).always_reports(),
     row("deepseek", "https://api.deepseek.com/v1", &["DEEPSEEK_API_KEY"]).base_from(&["DEEPSEEK_API_BASE"]),
     row("xai", "https://api.x.ai/v1", &["XAI_API_KEY"]).base_from(&["XAI_API_BASE"]),
-    row("together_ai", "https://api.together.xyz/v1", &["TOGETHERAI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_API_KEY"]),
+    row(
+        "together_ai",
+        "https://api.together.xyz/v1",
+        &["TOGETHERAI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_API_KEY"],
+    ),
     row("fireworks_ai", "https://api.fireworks.ai/inference/v1", &["FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"]),
     row("perplexity", "https://api.perplexity.ai", &["PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"]).always_reports(),
-    row("openrouter", "https://openrouter.ai/api/v1", &["OPENROUTER_API_KEY", "OR_API_KEY"]).base_from(&["OPENROUTER_API_BASE"]),
+    row("openrouter", "https://openrouter.ai/api/v1", &["OPENROUTER_API_KEY", "OR_API_KEY"])
+        .base_from(&["OPENROUTER_API_BASE"]),
     row("cerebras", "https://api.cerebras.ai/v1", &["CEREBRAS_API_KEY"]).base_from(&["CEREBRAS_API_BASE"]),
     row("deepinfra", "https://api.deepinfra.com/v1/openai", &["DEEPINFRA_API_KEY"]),
-    row("nvidia_nim", "https://integrate.api.nvidia.com/v1", &["NVIDIA_NIM_API_KEY", "NVIDIA_API_KEY"]).base_from(&["NVIDIA_NIM_API_BASE"]),
+    row("nvidia_nim", "https://integrate.api.nvidia.com/v1", &["NVIDIA_NIM_API_KEY", "NVIDIA_API_KEY"])
+        .base_from(&["NVIDIA_NIM_API_BASE"]),
     own("hosted_vllm", None, &["HOSTED_VLLM_API_KEY"], &["HOSTED_VLLM_API_BASE"]),
     own("lm_studio", Some("http://127.0.0.1:1234/v1"), &["LM_STUDIO_API_KEY"], &["LM_STUDIO_API_BASE"]),
     own("llamafile", Some("http://127.0.0.1:8080/v1"), &["LLAMAFILE_API_KEY"], &["LLAMAFILE_API_BASE"]),
     own("ollama", Some("http://127.0.0.1:11434/v1"), &["OLLAMA_API_KEY"], &["OLLAMA_API_BASE"]),
     row("github", "https://models.inference.ai.azure.com", &["GITHUB_API_KEY", "GITHUB_TOKEN"]),
     row("moonshot", "https://api.moonshot.ai/v1", &["MOONSHOT_API_KEY"]).base_from(&["MOONSHOT_API_BASE"]),
-    row("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", &["DASHSCOPE_API_KEY"]).base_from(&["DASHSCOPE_API_BASE"]),
+    row("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", &["DASHSCOPE_API_KEY"])
+        .base_from(&["DASHSCOPE_API_BASE"]),
     row("volcengine", "https://ark.cn-beijing.volces.com/api/v3", &["VOLCENGINE_API_KEY", "ARK_API_KEY"]),
     row("sambanova", "https://api.sambanova.ai/v1", &["SAMBANOVA_API_KEY"]).base_from(&["SAMBANOVA_API_BASE"]),
     row("hyperbolic", "https://api.hyperbolic.xyz/v1", &["HYPERBOLIC_API_KEY"]).base_from(&["HYPERBOLIC_API_BASE"]),
     row("nebius", "https://api.studio.nebius.ai/v1", &["NEBIUS_API_KEY"]).base_from(&["NEBIUS_API_BASE"]),
     row("novita", "https://api.novita.ai/v3/openai", &["NOVITA_API_KEY"]),
-    row("featherless_ai", "https://api.featherless.ai/v1", &["FEATHERLESS_AI_API_KEY", "FEATHERLESS_API_KEY"]).base_from(&["FEATHERLESS_AI_API_BASE"]),
+    row("featherless_ai", "https://api.featherless.ai/v1", &["FEATHERLESS_AI_API_KEY", "FEATHERLESS_API_KEY"])
+        .base_from(&["FEATHERLESS_AI_API_BASE"]),
     Row {
         name: "databricks",
         base: None,
@@ -83,7 +104,8 @@ pub(super) static ROWS: [Row; 45] = [
     own("openai_like", None, &["OPENAI_LIKE_API_KEY"], &["OPENAI_LIKE_API_BASE"]),
     own("custom_openai", None, &["OPENAI_LIKE_API_KEY"], &["OPENAI_LIKE_API_BASE"]),
     own("litellm_proxy", None, &["LITELLM_PROXY_API_KEY"], &["LITELLM_PROXY_API_BASE"]),
-    row("text-completion-openai", "https://api.openai.com/v1", &["OPENAI_API_KEY"]).base_from(&["OPENAI_BASE_URL", "OPENAI_API_BASE"]),
+    row("text-completion-openai", "https://api.openai.com/v1", &["OPENAI_API_KEY"])
+        .base_from(&["OPENAI_BASE_URL", "OPENAI_API_BASE"]),
     row("anyscale", "https://api.endpoints.anyscale.com/v1", &["ANYSCALE_API_KEY"]),
     row("inception", "https://api.inceptionlabs.ai/v1", &["INCEPTION_API_KEY"]),
     row("lambda_ai", "https://api.lambda.ai/v1", &["LAMBDA_API_KEY"]),
@@ -98,7 +120,12 @@ pub(super) static ROWS: [Row; 45] = [
     row("vercel_ai_gateway", "https://ai-gateway.vercel.sh/v1", &["VERCEL_AI_GATEWAY_API_KEY"]),
     row("wandb", "https://api.inference.wandb.ai/v1", &["WANDB_API_KEY"]),
     row("codestral", "https://codestral.mistral.ai/v1", &["CODESTRAL_API_KEY"]).always_reports(),
-    own("docker_model_runner", Some("http://127.0.0.1:12434/engines/v1"), &["DOCKER_MODEL_RUNNER_API_KEY"], &["DOCKER_MODEL_RUNNER_API_BASE"]),
+    own(
+        "docker_model_runner",
+        Some("http://127.0.0.1:12434/engines/v1"),
+        &["DOCKER_MODEL_RUNNER_API_KEY"],
+        &["DOCKER_MODEL_RUNNER_API_BASE"],
+    ),
 ];
 
 /// Other spellings that configurations use.
@@ -145,7 +172,8 @@ impl Provider for Row {
     }
 
     fn target(&self, deployment: &config::Deployment) -> Result<Target, BadTarget> {
-        let missing = BadTarget { what: "api_base", expected: "the server's URL like http://host:8000/v1", found: String::new() };
+        let missing =
+            BadTarget { what: "api_base", expected: "the server's URL like http://host:8000/v1", found: String::new() };
         let mut target = Target::parse(deployment.api_base.as_deref().or(self.base).ok_or(missing)?)?;
         target.add_configured(deployment)?;
         if let Some(key) = &deployment.api_key {

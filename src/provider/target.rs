@@ -97,7 +97,15 @@ impl Target {
 
 /// Ours to write: what frames the request is never configured.
 const FRAMING: [&str; 9] = [
-    "host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect", "proxy-connection",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+    "te",
+    "trailer",
+    "expect",
+    "proxy-connection",
 ];
 
 fn shorten(text: &str) -> String {
@@ -130,14 +138,29 @@ mod tests {
     #[test]
     fn a_base_url_is_host_port_and_path() {
         let target = Target::parse("https://api.example.com/v1/").unwrap();
-        assert_eq!((target.tls, target.host.as_str(), target.port, target.base_path.as_str()), (true, "api.example.com", 443, "/v1"));
+        assert_eq!(
+            (target.tls, target.host.as_str(), target.port, target.base_path.as_str()),
+            (true, "api.example.com", 443, "/v1")
+        );
         let target = Target::parse("http://[::1]:8000").unwrap();
-        assert_eq!((target.tls, target.host.as_str(), target.port, target.base_path.as_str()), (false, "::1", 8000, ""));
+        assert_eq!(
+            (target.tls, target.host.as_str(), target.port, target.base_path.as_str()),
+            (false, "::1", 8000, "")
+        );
     }
 
     #[test]
     fn what_is_not_a_plain_base_url_is_refused() {
-        for base in ["", "api.example.com", "ftp://x", "https://u:p@x", "https://x/?a=1", "https://x/../y", "https://", "https://x/#f"] {
+        for base in [
+            "",
+            "api.example.com",
+            "ftp://x",
+            "https://u:p@x",
+            "https://x/?a=1",
+            "https://x/../y",
+            "https://",
+            "https://x/#f",
+        ] {
             assert!(Target::parse(base).is_err(), "{base}");
         }
     }

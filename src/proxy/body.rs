@@ -59,7 +59,8 @@ fn check(length: usize, limits: &Limits, held: &mut InFlight, more: usize) -> Re
         return Err(no_body(crate::exchange::too_large(limits.bytes_max)));
     }
     if !held.hold(more, limits.held_max) {
-        let fault = Fault::ours(Kind::Overloaded, "the gateway holds as many request bodies as it may: try again shortly");
+        let fault =
+            Fault::ours(Kind::Overloaded, "the gateway holds as many request bodies as it may: try again shortly");
         return Err(no_body(fault.retry_after(Duration::from_secs(1))));
     }
     Ok(())

@@ -37,6 +37,8 @@ pub(super) struct Sending {
     pub(super) path: String,
     pub(super) length: usize,
     pub(super) idle: Duration,
+    pub(super) first_byte: Duration,
+    pub(super) began: tokio::time::Instant,
     pub(super) until: tokio::time::Instant,
 }
 

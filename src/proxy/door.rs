@@ -122,7 +122,8 @@ impl Door {
     }
 
     async fn open_clear(&self, stream: TcpStream, peer: SocketAddr, clock: &Arc<HeadClock>) -> io::Result<Stream> {
-        let h2 = tokio::time::timeout(self.bounds.header.max(Duration::from_secs(75)), begins_with_preface(&stream)).await??;
+        let h2 = tokio::time::timeout(self.bounds.header.max(Duration::from_secs(75)), begins_with_preface(&stream))
+            .await??;
         Ok(Box::new(Guarded::new(Plain::new(stream, peer), clock.clone(), self.bounds.header, h2)))
     }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, USER_AGENT};
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, USER_AGENT,
+};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::compression::ResponseCompressionCtx;
 use pingora::upstreams::peer::HttpPeer;
@@ -21,7 +23,9 @@ use super::gate::Gate;
 use super::guard::HEAD;
 use super::replay::{self, Shared};
 use super::{answer, body, peer};
-use crate::exchange::{Again, Ending, Entry, Head, LocalAnswer, Opened, Outbound, Planned, Refused, Sent, Treatment, UpstreamHead};
+use crate::exchange::{
+    Again, Ending, Entry, Head, LocalAnswer, Opened, Outbound, Planned, Refused, Sent, Treatment, UpstreamHead,
+};
 use crate::vocabulary::{Fault, Kind, Now, Origin};
 
 /// The filter: mount it in any Pingora proxy service.
@@ -47,7 +51,8 @@ impl Gateway {
     }
 
     async fn enter(&self, session: &mut Session, context: &mut Context, arrived: Now) -> Result<Step, Box<Refused>> {
-        let announced = session.req_header().headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let announced =
+            session.req_header().headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         match self.judge_head(session, announced, arrived)? {
             Entry::Local(local) => Ok(Step::Local(local)),
             Entry::Call(opened) => self.take_body(session, context, opened, announced).await,
@@ -119,9 +124,10 @@ impl Gateway {
             LocalAnswer::Readiness if self.gate.is_draining() => {
                 (answer::head(503, answer::JSON)?, Bytes::from_static(b"{\"status\":\"shutting_down\"}"))
             }
-            LocalAnswer::Readiness => {
-                (answer::head(200, answer::JSON)?, Bytes::from_static(b"{\"status\":\"healthy\",\"db\":\"Not connected\"}"))
-            }
+            LocalAnswer::Readiness => (
+                answer::head(200, answer::JSON)?,
+                Bytes::from_static(b"{\"status\":\"healthy\",\"db\":\"Not connected\"}"),
+            ),
             LocalAnswer::Metrics => {
                 let mut text = Vec::with_capacity(64 * 1024);
                 self.gate.around().telemetry.encode(&mut text);
@@ -163,7 +169,8 @@ impl Gateway {
         let Some(exchange) = &mut context.exchange else { return Ok(false) };
         let now = self.now();
         let Some(body) = exchange.canned(now) else { return Ok(false) };
-        let mut head = if exchange.wants_stream() { answer::stream_head(200)? } else { answer::head(200, answer::JSON)? };
+        let mut head =
+            if exchange.wants_stream() { answer::stream_head(200)? } else { answer::head(200, answer::JSON)? };
         answer::exchange_headers(&mut head, exchange, now)?;
         answer::final_headers(&mut head, exchange, now)?;
         context.first_byte = Some(now);
@@ -310,7 +317,9 @@ impl ProxyHttp for Gateway {
         let deadlines = &world.settings.deadlines;
         session.downstream_session.set_write_timeout(Some(deadlines.write));
         match framing::judge(session.req_header()) {
-            Ok(Framing::Plain) if !self.gate.is_draining() => session.set_keepalive(Some(deadlines.keepalive.as_secs())),
+            Ok(Framing::Plain) if !self.gate.is_draining() => {
+                session.set_keepalive(Some(deadlines.keepalive.as_secs()))
+            }
             Ok(_) => session.set_keepalive(None),
             Err(fault) => {
                 session.set_keepalive(None);
@@ -368,6 +377,8 @@ impl ProxyHttp for Gateway {
             path: outbound.path,
             length: outbound.body.len,
             idle: outbound.idle,
+            first_byte: outbound.first_byte,
+            began: now,
             until,
         });
         Ok(peer)
@@ -473,9 +484,15 @@ impl ProxyHttp for Gateway {
         Ok(None)
     }
 
-    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        context: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
         let fault = match error.etype() {
-            ErrorType::ConnectTimedout => timeout_fault("connecting to the provider took too long"),
+            ErrorType::ConnectTimedout => timeout_fault(context.sending.as_ref()),
             _ => connect_fault(),
         };
         let retry = self.attempt_failed(context, fault.cause(error.etype().as_str()));
@@ -512,12 +529,15 @@ impl ProxyHttp for Gateway {
         }
         let fault = if expired {
             context.stalled = context.mode != Mode::Waiting;
-            timeout_fault("Request timed out.")
+            timeout_fault(context.sending.as_ref())
         } else if context.mode == Mode::Waiting && reused {
             // A kept connection that the provider had closed meanwhile: nothing was read of this request.
             connect_fault()
         } else {
-            Fault::upstream(Kind::UpstreamCut, "litellm.APIConnectionError: the provider's answer broke off before its end")
+            Fault::upstream(
+                Kind::UpstreamCut,
+                "litellm.APIConnectionError: the provider's answer broke off before its end",
+            )
         };
         let retry = self.attempt_failed(context, fault.cause(error.etype().as_str()));
         error.set_retry(retry && !begun);
@@ -546,7 +566,9 @@ impl ProxyHttp for Gateway {
             (Some(_), true) => {
                 let event = crate::dialect::openai::error::event(fault);
                 // The client may be gone by now: there is nobody else to tell.
-                if context.mode == Mode::Stream && session.downstream_session.write_response_body(event, true).await.is_err() {
+                if context.mode == Mode::Stream
+                    && session.downstream_session.write_response_body(event, true).await.is_err()
+                {
                     log::debug!("a stream's last event was not written");
                 }
                 200
@@ -576,7 +598,10 @@ impl ProxyHttp for Gateway {
         let Some(exchange) = context.exchange.take() else { return };
         let ending = self.ending(context, error, expired);
         let sent = Sent {
-            status: session.response_written().filter(|head| !head.status.is_informational()).map_or(499, |head| head.status.as_u16()),
+            status: session
+                .response_written()
+                .filter(|head| !head.status.is_informational())
+                .map_or(499, |head| head.status.as_u16()),
             bytes: session.downstream_session.body_bytes_sent() as u64,
             first_byte: context.first_byte,
         };
@@ -593,7 +618,13 @@ impl ProxyHttp for Gateway {
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _session: &Session, _context: &Context, _error: &Error, _what: ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _context: &Context,
+        _error: &Error,
+        _what: ProxyWarnLogContext,
+    ) -> bool {
         true
     }
 }
@@ -627,11 +658,20 @@ fn new_id() -> String {
 }
 
 fn connect_fault() -> Fault {
-    Fault::upstream(Kind::UpstreamConnect, "litellm.InternalServerError: InternalServerError: OpenAIException - Connection error.")
+    Fault::upstream(
+        Kind::UpstreamConnect,
+        "litellm.InternalServerError: InternalServerError: OpenAIException - Connection error.",
+    )
 }
 
-fn timeout_fault(what: &str) -> Fault {
-    Fault::upstream(Kind::UpstreamTimeout, format!("litellm.Timeout: APITimeoutError - {what} Error_str: {what}"))
+/// LiteLLM's words for an answer that did not come in time.
+fn timeout_fault(sending: Option<&Sending>) -> Fault {
+    let text = "litellm.Timeout: APITimeoutError - Request timed out. Error_str: Request timed out.";
+    let times = sending.map_or_else(String::new, |sending| {
+        let (limit, taken) = (sending.first_byte.as_secs_f64(), sending.began.elapsed().as_secs_f64());
+        format!(" - timeout value={limit:?}, time taken={taken:.2} seconds")
+    });
+    Fault::upstream(Kind::UpstreamTimeout, format!("{text}{times}"))
 }
 
 /// Seconds, or nothing: a date in `retry-after` is not acted upon.

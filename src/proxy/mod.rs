@@ -16,6 +16,7 @@ mod peer;
 mod plain;
 mod replay;
 mod resolve;
+mod roots;
 mod serve;
 mod signals;
 mod tls;

@@ -13,7 +13,12 @@ use crate::exchange::Deployment;
 const PING: Duration = Duration::from_secs(30);
 
 /// The peer for an attempt. `stall` bounds each write.
-pub(super) fn peer(deployment: &Deployment, settings: &Settings, address: SocketAddr, stall: Duration) -> Box<HttpPeer> {
+pub(super) fn peer(
+    deployment: &Deployment,
+    settings: &Settings,
+    address: SocketAddr,
+    stall: Duration,
+) -> Box<HttpPeer> {
     let target = &deployment.target;
     let mut peer = Box::new(HttpPeer::new(address, target.tls, target.host.clone()));
     let upstream = &settings.upstream;

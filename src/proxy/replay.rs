@@ -16,14 +16,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
 use parking_lot::Mutex;
-use smallvec::SmallVec;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::Digest;
 use pingora::protocols::http::custom::CustomMessageWrite;
 use pingora::protocols::http::custom::server::Session as CustomSession;
 use pingora::protocols::http::{HttpTask, ServerSession};
 use pingora::protocols::l4::socket::SocketAddr;
-use pingora::protocols::Digest;
 use pingora::{Error, ErrorType, Result};
-use pingora::http::{RequestHeader, ResponseHeader};
+use smallvec::SmallVec;
 use tokio::time::{Instant, Sleep};
 
 /// Bodies up to this size go out in one piece; larger ones are sent in the slices that they are held in.
@@ -163,7 +163,9 @@ impl Replay {
                 }
                 HttpTask::Body(_, end) => ended |= end,
                 HttpTask::Done | HttpTask::Trailer(_) => ended = true,
-                HttpTask::UpgradedBody(..) => return Error::e_explain(ErrorType::InternalError, "an upgrade nobody asked for"),
+                HttpTask::UpgradedBody(..) => {
+                    return Error::e_explain(ErrorType::InternalError, "an upgrade nobody asked for");
+                }
                 HttpTask::Failed(error) => return Err(error),
             }
         }
@@ -184,7 +186,12 @@ impl Replay {
     }
 
     /// Small answers leave in one write; large ones piece by piece, uncopied.
-    async fn write_whole(&mut self, header: Box<ResponseHeader>, parts: SmallVec<[Bytes; 8]>, length: usize) -> Result<bool> {
+    async fn write_whole(
+        &mut self,
+        header: Box<ResponseHeader>,
+        parts: SmallVec<[Bytes; 8]>,
+        length: usize,
+    ) -> Result<bool> {
         let inner = self.inner_mut();
         if length <= ONE_PIECE_BYTES_MAX {
             let mut tasks = Vec::with_capacity(parts.len() + 2);

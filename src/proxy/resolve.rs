@@ -48,7 +48,9 @@ impl Resolver {
             let fresh = Arc::new(Host { addresses: ArcSwap::from_pointee(addresses), next: AtomicUsize::new(1) });
             self.hosts.insert(host.into(), fresh);
         }
-        first.map(|ip| SocketAddr::new(ip, port)).ok_or_else(|| std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address"))
+        first
+            .map(|ip| SocketAddr::new(ip, port))
+            .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address"))
     }
 
     /// Asks again for every name; what does not resolve keeps its last addresses.

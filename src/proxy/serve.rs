@@ -20,6 +20,7 @@ use super::door::{Bounds, Door};
 use super::gate::Gate;
 use super::gateway::Gateway;
 use super::handover::{self, Inheritance};
+use super::roots::Bundle;
 use super::signals::{Signals, Wish};
 use super::tls::CertificateFiles;
 use crate::config::Settings;
@@ -129,7 +130,8 @@ async fn run(
     let tls = Arc::new(ArcSwapOption::from(certificate));
     let (stop_idle, stopping) = watch::channel(false);
     let (close, closing) = watch::channel(false);
-    let door = Arc::new(Door::new(proxy(&gate, listen), tls.clone(), bounds(&gate), stopping));
+    let proxy = proxy(&gate, listen).map_err(|error| ServeError(error.to_string()))?;
+    let door = Arc::new(Door::new(proxy, tls.clone(), bounds(&gate), stopping));
     let accepting = tokio_listener(&listener).map_err(|error| failed("the listening socket", &error))?;
     let accept = tokio::spawn(door.clone().accept(accepting, closing));
     tokio::spawn(refresh_names(gate.clone()));
@@ -166,13 +168,14 @@ async fn run(
     Ok(())
 }
 
-fn proxy(gate: &Arc<Gate>, listen: &Listen) -> Arc<HttpProxy<Gateway>> {
+fn proxy(gate: &Arc<Gate>, listen: &Listen) -> io::Result<Arc<HttpProxy<Gateway>>> {
     let world = gate.world();
     let upstream = &world.settings.upstream;
+    let roots = upstream.ca_file.as_deref().map(Bundle::with).transpose()?;
     let conf = ServerConf {
         threads: listen.workers,
         upstream_keepalive_pool_size: upstream.pool_size,
-        ca_file: upstream.ca_file.as_ref().map(|path| path.display().to_string()),
+        ca_file: roots.as_ref().map(Bundle::path),
         max_retries: ATTEMPTS_MAX,
         ..ServerConf::default()
     };
@@ -182,7 +185,7 @@ fn proxy(gate: &Arc<Gate>, listen: &Listen) -> Arc<HttpProxy<Gateway>> {
     options.keepalive_request_limit = Some(world.settings.http.requests_per_connection_max);
     options.h2_idle_timeout = Some(world.settings.deadlines.keepalive);
     proxy.server_options = Some(options);
-    Arc::new(proxy)
+    Ok(Arc::new(proxy))
 }
 
 fn bounds(gate: &Gate) -> Bounds {
@@ -220,7 +223,9 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
 fn announce(gate: &Gate, address: SocketAddr) {
     let around = gate.around();
     let listen = [address.to_string()];
-    around.telemetry.emit(&Event::Started(Started { listen: &listen, handles: &gate.world().handles }), around.clock.now());
+    around
+        .telemetry
+        .emit(&Event::Started(Started { listen: &listen, handles: &gate.world().handles }), around.clock.now());
     notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::MainPid(std::process::id())]);
 }
 
@@ -241,9 +246,9 @@ async fn refresh_names(gate: Arc<Gate>) {
 async fn hand_over(gate: &Gate, listener: &TcpListener) -> bool {
     let around = gate.around();
     let handed = match (own_binary(), listener.try_clone()) {
-        (Ok(binary), Ok(socket)) => {
-            tokio::task::spawn_blocking(move || handover::hand_over(&binary, socket.as_fd())).await.unwrap_or_else(|error| Err(io::Error::other(error)))
-        }
+        (Ok(binary), Ok(socket)) => tokio::task::spawn_blocking(move || handover::hand_over(&binary, socket.as_fd()))
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error))),
         (Err(error), _) | (_, Err(error)) => Err(error),
     };
     match handed {
@@ -312,10 +317,16 @@ struct Reload {
 impl Reload {
     /// Whether a file changed since the last look.
     fn look(&mut self) -> bool {
-        let stamp = |path: &PathBuf| std::fs::metadata(path).ok().and_then(|file| Some((file.modified().ok()?, file.len())));
+        let stamp =
+            |path: &PathBuf| std::fs::metadata(path).ok().and_then(|file| Some((file.modified().ok()?, file.len())));
         let certificate = self.listen.tls.iter().flat_map(|files| [files.certificate.clone(), files.key.clone()]);
         let files = self.source.files().into_iter().chain(certificate);
-        let now: Vec<_> = files.map(|path| { let stamp = stamp(&path); (path, stamp) }).collect();
+        let now: Vec<_> = files
+            .map(|path| {
+                let stamp = stamp(&path);
+                (path, stamp)
+            })
+            .collect();
         let changed = !self.seen.is_empty() && now != self.seen;
         self.seen = now;
         changed

@@ -30,7 +30,8 @@ impl CertificateFiles {
         if chain.is_empty() {
             return Err(at(&self.certificate, "a certificate chain in PEM", &"no certificate in it"));
         }
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| at(&self.key, "a private key in PEM", &error))?;
+        let key =
+            PrivateKeyDer::from_pem_file(&self.key).map_err(|error| at(&self.key, "a private key in PEM", &error))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

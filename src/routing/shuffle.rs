@@ -76,7 +76,8 @@ mod tests {
     #[test]
     fn shares_follow_weights() {
         let members = group(&[(0, 3), (0, 1)]);
-        let first = (0..1000_u64).filter(|i| choose(&members, Tried::default(), |_| true, i * (u64::MAX / 1000)) == Some(0));
+        let first =
+            (0..1000_u64).filter(|i| choose(&members, Tried::default(), |_| true, i * (u64::MAX / 1000)) == Some(0));
         assert!((740..=760).contains(&first.count()));
     }
 

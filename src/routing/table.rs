@@ -53,7 +53,8 @@ impl Table {
             .collect();
         let mut wildcards: Vec<_> = groups.iter().filter(|group| group.pattern.is_some()).cloned().collect();
         wildcards.sort_by_key(|group| std::cmp::Reverse(group.pattern.as_ref().map_or(0, Pattern::fixed)));
-        let exact = groups.iter().filter(|group| group.pattern.is_none()).map(|group| (group.name.clone(), group.clone()));
+        let exact =
+            groups.iter().filter(|group| group.pattern.is_none()).map(|group| (group.name.clone(), group.clone()));
         Self {
             exact: exact.collect(),
             wildcards,
@@ -95,7 +96,9 @@ impl Table {
 }
 
 fn members(deployments: &[config::Deployment], of_group: &[usize]) -> Vec<Member> {
-    let any = |value: fn(&config::Deployment) -> Option<u64>| of_group.iter().any(|&i| value(&deployments[i]).unwrap_or(0) > 0);
+    let any = |value: fn(&config::Deployment) -> Option<u64>| {
+        of_group.iter().any(|&i| value(&deployments[i]).unwrap_or(0) > 0)
+    };
     let share: fn(&config::Deployment) -> Option<u64> = match () {
         () if any(|d| d.weight_milli) => |d| d.weight_milli,
         () if any(|d| d.rpm) => |d| d.rpm,
@@ -104,7 +107,11 @@ fn members(deployments: &[config::Deployment], of_group: &[usize]) -> Vec<Member
     };
     let member = |&index: &usize| {
         let deployment = &deployments[index];
-        Member { deployment: index, order: deployment.order.unwrap_or(i64::MAX - 1), share: share(deployment).unwrap_or(0) }
+        Member {
+            deployment: index,
+            order: deployment.order.unwrap_or(i64::MAX - 1),
+            share: share(deployment).unwrap_or(0),
+        }
     };
     of_group.iter().map(member).collect()
 }

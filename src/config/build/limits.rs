@@ -46,6 +46,7 @@ pub(super) fn deadlines(general: &Node, router: &Node, litellm: &Node) -> Deadli
         idle: seconds(router, "stream_timeout").unwrap_or(Duration::from_secs(300)),
         total: answer.unwrap_or(Duration::from_secs(6000)),
         write: time("write_timeout", 60),
+        stream: time("max_stream_time", 6000),
         drain: time("drain_timeout", 30),
     }
 }

@@ -97,6 +97,13 @@ pub(super) const KEYS: &[Key] = &[
         "How long one write to a client that does not read may take.",
         "60",
     ),
+    Key::new(
+        "general_settings.max_stream_time",
+        DEADLINE,
+        "6000",
+        "How long a whole stream may take; the timeouts bound its gaps.",
+        "6000",
+    ),
     Key::new("general_settings.drain_timeout", DEADLINE, "30", "How long open requests may go on after SIGTERM.", "30"),
     Key::new(
         "general_settings.upstream_pool_size",

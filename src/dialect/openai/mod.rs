@@ -2,13 +2,16 @@
 //!
 //! Client and provider speak the same dialect, so bodies are carried and spliced, never parsed into a tree and printed again.
 
+mod chunk;
 pub mod error;
 mod fields;
 mod models;
+mod outlet;
 mod produced;
 mod reply;
 mod request;
 mod route;
+mod scrub;
 mod stream;
 mod usage;
 

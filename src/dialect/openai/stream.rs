@@ -4,10 +4,14 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::json::{self, Cursor};
 use crate::vocabulary::{Metered, Secret};
 use crate::wire::sse;
 
-use super::{Endpoint, Produced};
+use super::chunk::Chunk;
+use super::outlet::Outlet;
+use super::usage::Counts;
+use super::{Endpoint, Produced, error};
 
 /// How to forward a stream.
 #[derive(Clone, Debug)]
@@ -16,8 +20,10 @@ pub struct StreamOptions {
     pub endpoint: Endpoint,
     /// A quoted string for every top-level `model`; None leaves them.
     pub model_json: Option<Bytes>,
-    /// The client did not ask for usage: hide what was only sent because the gateway did.
+    /// The client did not ask for usage: hide the chunk that carries usage and no choice.
     pub hide_usage: bool,
+    /// Also cut `"usage":null` out of the other chunks. For providers that write it only because usage was asked for.
+    pub cut_null_usage: bool,
     /// The longest event, in bytes.
     pub event_bytes_max: usize,
     /// Credentials that must not pass in an error event.
@@ -30,6 +36,7 @@ impl Default for StreamOptions {
             endpoint: Endpoint::ChatCompletions,
             model_json: None,
             hide_usage: false,
+            cut_null_usage: false,
             event_bytes_max: sse::EVENT_BYTES_MAX,
             secrets: Vec::new(),
         }
@@ -64,12 +71,14 @@ pub enum StreamEnd {
     Truncated,
 }
 
-/// A stream while it passes.
+/// A stream while it passes. Events leave in the order they came, each as soon as it is whole.
 #[derive(Debug)]
 pub struct StreamReply {
     options: StreamOptions,
-    /// What the provider reported so far.
-    pub metered: Metered,
+    decoder: sse::Decoder,
+    counts: Counts,
+    // What became of the last event: a line feed that belongs to it goes the same way.
+    hidden_last: bool,
     /// The text so far.
     pub produced: Produced,
     /// Events with data so far, `[DONE]` not counted.
@@ -84,12 +93,22 @@ pub struct StreamReply {
     pub done_seen: bool,
 }
 
+/// What to do with an event.
+enum Fate {
+    Keep,
+    Hide,
+    Rewrite(Bytes),
+    Edit(Chunk),
+}
+
 impl StreamReply {
     /// Starts a stream.
     pub fn new(options: StreamOptions) -> Self {
         Self {
+            decoder: sse::Decoder::new(options.event_bytes_max),
             options,
-            metered: Metered::Absent,
+            counts: Counts::default(),
+            hidden_last: false,
             produced: Produced::default(),
             events: 0,
             content_seen: false,
@@ -99,18 +118,121 @@ impl StreamReply {
         }
     }
 
-    /// Reads a chunk and adds what to send now to `out`.
+    /// What the provider reported so far.
+    pub fn metered(&self) -> Metered {
+        self.counts.metered(self.options.endpoint)
+    }
+
+    /// Reads a chunk and adds what to send now to `out`: at most one piece, and the chunk itself if nothing was edited.
     ///
     /// # Errors
-    /// The stream cannot be forwarded any further.
+    /// The stream cannot be forwarded any further. What came before is in `out`.
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
-        let _hide = self.options.hide_usage;
-        out.push(chunk);
+        let mut outlet = Outlet::new(chunk.clone());
+        self.decoder.push(chunk);
+        let result = self.drain(&mut outlet);
+        out.extend(outlet.end());
+        result.map_err(StreamFault::TooLong)
+    }
+
+    fn drain(&mut self, outlet: &mut Outlet) -> Result<(), sse::TooLong> {
+        while let Some(event) = self.decoder.next_event()? {
+            self.pass(&event, outlet);
+        }
         Ok(())
     }
 
-    /// Ends the stream, wherever it stands.
-    pub fn finish(&mut self, _out: &mut Vec<Bytes>) -> StreamEnd {
-        StreamEnd::NoDone
+    /// Ends the stream, wherever it stands. An event that only lacks its blank line is forwarded with one.
+    pub fn finish(&mut self, out: &mut Vec<Bytes>) -> StreamEnd {
+        let Some(event) = self.decoder.finish() else { return self.end() };
+        if !is_whole(&event) {
+            let idle = event.raw.iter().all(u8::is_ascii_whitespace) || event.raw.starts_with(b":");
+            return if idle { self.end() } else { StreamEnd::Truncated };
+        }
+        let mut outlet = Outlet::new(Bytes::new());
+        self.pass(&event, &mut outlet);
+        if !self.hidden_last {
+            let ended_line = event.raw.ends_with(b"\n") || event.raw.ends_with(b"\r");
+            outlet.put(if ended_line { b"\n" } else { b"\n\n" });
+        }
+        out.extend(outlet.end());
+        self.end()
+    }
+
+    fn end(&self) -> StreamEnd {
+        if self.done_seen { StreamEnd::Complete } else { StreamEnd::NoDone }
+    }
+
+    fn pass(&mut self, event: &sse::Event, outlet: &mut Outlet) {
+        let fate = match event.continues {
+            true if self.hidden_last => Fate::Hide,
+            true => Fate::Keep,
+            false => self.fate(event),
+        };
+        self.hidden_last = matches!(fate, Fate::Hide);
+        match fate {
+            Fate::Hide => {}
+            Fate::Keep => outlet.keep(event),
+            Fate::Rewrite(raw) => outlet.put(&raw),
+            Fate::Edit(chunk) => chunk.edit(event, self.options.model_json.as_deref(), outlet),
+        }
+    }
+
+    fn fate(&mut self, event: &sse::Event) -> Fate {
+        let Some(data) = event.data.as_deref() else { return Fate::Keep };
+        if data.trim_ascii() == b"[DONE]" {
+            self.done_seen = true;
+            return Fate::Keep;
+        }
+        self.events += 1;
+        let said = self.produced.bytes;
+        let Some(mut chunk) = Chunk::read(data, &mut self.produced) else { return self.unread(event) };
+        self.content_seen |= self.produced.bytes > said;
+        self.finish_seen |= chunk.finished;
+        self.meter(&chunk, data);
+        if chunk.error || event.name.as_deref() == Some(b"error") {
+            return self.failed(event);
+        }
+        if self.options.hide_usage && chunk.is_only_usage(data) {
+            return Fate::Hide;
+        }
+        chunk.forget_null_usage_unless(self.options.cut_null_usage, data);
+        if chunk.needs_edit(data, self.options.model_json.as_deref()) { Fate::Edit(chunk) } else { Fate::Keep }
+    }
+
+    fn meter(&mut self, chunk: &Chunk, data: &[u8]) {
+        if let Some(usage) = chunk.usage {
+            self.counts.read(usage.value.of(data));
+        }
+        if let Some(wrapper) = chunk.x_groq {
+            self.counts.read_wrapped(wrapper.of(data));
+        }
+    }
+
+    fn unread(&mut self, event: &sse::Event) -> Fate {
+        if event.name.as_deref() == Some(b"error") { self.failed(event) } else { Fate::Keep }
+    }
+
+    /// An error passes, but for our credentials.
+    fn failed(&mut self, event: &sse::Event) -> Fate {
+        self.error_seen = true;
+        let secrets: Vec<_> = self.options.secrets.iter().map(Secret::expose).collect();
+        match error::without_secrets(&event.raw, &secrets) {
+            Some(scrubbed) => Fate::Rewrite(scrubbed),
+            None => Fate::Keep,
+        }
     }
 }
+
+/// Whether an event whose blank line never came can be read all the same.
+fn is_whole(event: &sse::Event) -> bool {
+    let Some(data) = event.data.as_deref() else { return false };
+    if data.trim_ascii() == b"[DONE]" {
+        return true;
+    }
+    let mut cursor = Cursor::new(data);
+    json::kind(data) == Some(json::Kind::Object) && cursor.skip().is_some() && cursor.is_at_end()
+}
+
+#[cfg(test)]
+mod tests;
