@@ -133,7 +133,7 @@ fn body(road: &Road, size: usize) -> (Vec<u8>, Vec<u8>) {
     let write = |model: &str| {
         let mut body = format!(r#"{{"temperature":0.50,"model":"{model}","messages":[{{"role":"user","content":""#).into_bytes();
         let words = b"A line of text, and \\\"quotes\\\" in it; 0123456789.\\n".iter().cycle();
-        let room = size.saturating_sub(body.len() + 40) / 50 * 50;
+        let room = size.saturating_sub(150) / 50 * 50;
         body.extend(words.take(room));
         body.extend_from_slice(br#""}] , "x_unknown":[1.0,null]}"#);
         body
