@@ -400,6 +400,24 @@ fn requests_are_kept_as_they_came() {
 }
 
 #[test]
+fn the_mock_tells_what_it_has_seen_and_does_not_count_the_asking() {
+    let server = start(Knobs::default());
+    chat(&server, "X-Case: Kept\r\n", "{}");
+    let ask = |path: &str| {
+        let mut stream = connect(&server);
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+        read(stream).body
+    };
+    let requests = ask("/mock/requests");
+    assert!(requests.contains(r#"["X-Case","Kept"]"#), "{requests}");
+    assert!(requests.contains(r#""body_bytes":2,"body_sha256":"44136fa3"#), "{requests}");
+    assert!(ask("/mock/stats").starts_with(r#"{"requests":1,"#));
+    assert_eq!(ask("/health"), r#"{"status":"ok"}"#);
+    assert!(ask("/v1/models").contains(r#""object":"list""#));
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
 fn requests_one_behind_the_other_share_a_connection() {
     let server = start(Knobs::default());
     let one = "POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}";

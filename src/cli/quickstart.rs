@@ -3,9 +3,6 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
-/// `conf/quickstart.yaml`.
-pub const YAML: &str = include_str!("../../conf/quickstart.yaml");
-
 /// The name that messages give the embedded configuration.
 pub const NAME: &str = "conf/quickstart.yaml (built in)";
 

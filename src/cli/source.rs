@@ -53,7 +53,7 @@ impl Configured {
         let surroundings = Surroundings { env: &environment, providers: &Served, purpose };
         match self {
             Self::File(path) => config::load(path, &surroundings),
-            Self::QuickStart => config::load_text(quickstart::NAME, quickstart::YAML, &surroundings),
+            Self::QuickStart => config::load_text(quickstart::NAME, config::QUICKSTART, &surroundings),
         }
     }
 }

@@ -27,7 +27,7 @@ pub struct Outbound {
     /// Which deployment, by its place in [`World::deployments`].
     pub deployment: usize,
     /// Path and query.
-    pub path: String,
+    pub path: http::Uri,
     /// The body, edited by splice.
     pub body: Segments,
     /// How long the first byte of the answer may take.
@@ -135,7 +135,7 @@ impl Planned {
         };
         Outbound {
             deployment: index,
-            path: deployment.path(self.request.endpoint, &model).into_owned(),
+            path: deployment.path(self.request.endpoint, &model),
             body: self.write_body(deployment, &model),
             first_byte: first_byte.min(left),
             idle,
@@ -236,7 +236,10 @@ impl Planned {
             return Again::No;
         }
         (current.failed, current.ended) = (true, Some(now));
-        if let Some(permit) = current.permit.take() {
+        // What broke off in its midst has used tokens: it is settled at the end.
+        if !self.reply.streamed()
+            && let Some(permit) = current.permit.take()
+        {
             permit.settle(Some(0), now);
         }
         let event = AttemptFailed {

@@ -64,17 +64,17 @@ impl Planned {
     /// What was used: as reported, else counted; nothing where the upstream gave no answer.
     fn usage(&self) -> Metered {
         let nothing = Produced::default();
+        let failed = self.current.as_ref().is_none_or(|current| current.failed);
         let (metered, produced) = match &self.reply {
-            Reply::Stream(stream) if stream.events == 0 && stream.error_seen => return Metered::Absent,
-            Reply::Stream(stream) => (stream.metered(), &stream.produced),
+            // What was streamed was used, however the stream ended.
+            Reply::Stream(stream) if self.reply.streamed() => (stream.metered(), &stream.produced),
+            Reply::Stream(stream) if stream.error_seen => return Metered::Absent,
             Reply::Over { answered: false, .. } | Reply::Error { .. } => return Metered::Absent,
             Reply::Over { metered, produced, .. } => (*metered, produced),
+            _ if failed => return Metered::Absent,
             // Sent, and no failure came back: the client left while the provider worked.
-            Reply::Waiting | Reply::Json(..) => (Metered::Absent, &nothing),
+            Reply::Stream(_) | Reply::Waiting | Reply::Json(..) => (Metered::Absent, &nothing),
         };
-        if self.current.as_ref().is_none_or(|current| current.failed) {
-            return Metered::Absent;
-        }
         match metered {
             Metered::Reported(_) | Metered::Estimated(_) => metered,
             Metered::Absent => Metered::Estimated(self.count(None, produced)),
@@ -166,13 +166,19 @@ impl Planned {
     }
 }
 
-/// A panic or a shutdown drops the exchange: it is settled all the same.
+/// A panic, or the end of the process, drops the exchange: it is settled all the same.
 impl Drop for Planned {
     fn drop(&mut self) {
-        if !self.closed {
-            let now = self.common.world.around.clock.now();
-            self.conclude(Ending::Internal, Some(Kind::Internal), &Sent { status: 500, ..Sent::default() }, now);
+        if self.closed {
+            return;
         }
+        let (ending, kind, status) = match std::thread::panicking() {
+            true => (Ending::Internal, Kind::Internal, 500),
+            false => (Ending::ShuttingDown, Kind::ShuttingDown, 503),
+        };
+        let status = if self.reply.streamed() { 200 } else { status };
+        let now = self.common.world.around.clock.now();
+        self.conclude(ending, Some(kind), &Sent { status, ..Sent::default() }, now);
     }
 }
 

@@ -10,13 +10,18 @@ const COMPLETION_DEFAULT: u64 = 1024;
 
 /// Tokens to reserve against limits: four bytes of prompt text to a token, and the answer's bound.
 pub(super) fn for_limits(request: &Request, tpm_limit: Option<u64>) -> u64 {
-    let prompt = (prompt_bytes(request) / 4).max(1);
+    let prompt = prompt_tokens(request);
     let completion = match (request.endpoint, request.max_tokens()) {
         (Endpoint::Embeddings, _) => 0,
         (_, Some(most)) => most.saturating_mul(request.choices),
         (_, None) => prompt.max(COMPLETION_DEFAULT.min(tpm_limit.map_or(COMPLETION_DEFAULT, |limit| limit / 4))),
     };
     prompt.saturating_add(completion)
+}
+
+/// Four bytes of prompt text to a token, at least one.
+pub(super) fn prompt_tokens(request: &Request) -> u64 {
+    (prompt_bytes(request) / 4).max(1)
 }
 
 /// The bytes of prompt text in a request.

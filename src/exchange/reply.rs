@@ -52,6 +52,13 @@ pub(super) enum Reply {
     Over { metered: Metered, produced: Produced, answered: bool },
 }
 
+impl Reply {
+    /// Whether the provider streamed something other than an error.
+    pub(super) fn streamed(&self) -> bool {
+        matches!(self, Self::Stream(stream) if stream.events > u64::from(stream.error_seen))
+    }
+}
+
 /// What the client gets at the end of a held answer.
 pub struct Finished {
     /// The body.

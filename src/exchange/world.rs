@@ -67,6 +67,8 @@ pub struct Deployment {
     pub target: Target,
     /// How often.
     pub limits: DeploymentLimits,
+    /// `model_info.id`, for the headers of answers.
+    pub shown_id: http::HeaderValue,
     /// `provider/model`, for the headers of answers.
     pub shown_name: http::HeaderValue,
     /// Scheme and host of the base URL, for the headers of answers.
@@ -75,7 +77,9 @@ pub struct Deployment {
     pub pool: u64,
     pattern: Option<Pattern>,
     price: Option<Arc<Price>>,
-    paths: [String; 3],
+    /// All headers of a request but its length.
+    pub headers: http::HeaderMap,
+    paths: [http::Uri; 3],
 }
 
 impl Deployment {
@@ -88,11 +92,12 @@ impl Deployment {
     }
 
     /// Path and query of an endpoint.
-    pub fn path(&self, endpoint: Endpoint, model: &str) -> std::borrow::Cow<'_, str> {
-        if self.pattern.is_some() {
-            return self.provider.path(&self.target, endpoint, model).into();
+    pub fn path(&self, endpoint: Endpoint, model: &str) -> http::Uri {
+        if self.pattern.is_none() {
+            return self.paths[endpoint as usize].clone();
         }
-        self.paths[endpoint as usize].as_str().into()
+        let path = self.provider.path(&self.target, endpoint, model).parse();
+        path.unwrap_or_else(|_| self.paths[endpoint as usize].clone())
     }
 }
 
@@ -185,8 +190,11 @@ fn build_deployment(
     };
     let before = previous.and_then(|world| world.deployments.iter().find(|known| known.settings.id == deployment.id));
     let pattern = deployment.model.contains('*').then(|| Pattern::parse(&deployment.model)).flatten();
-    let path = |endpoint| provider.path(&target, endpoint, &deployment.model);
-    let paths = [path(Endpoint::ChatCompletions), path(Endpoint::Completions), path(Endpoint::Embeddings)];
+    let path = |endpoint| {
+        let path = provider.path(&target, endpoint, &deployment.model);
+        path.parse::<http::Uri>().map_err(|error| at(&format_args!("the path {path:?} is not one: {error}")))
+    };
+    let paths = [path(Endpoint::ChatCompletions)?, path(Endpoint::Completions)?, path(Endpoint::Embeddings)?];
     let limits = DeploymentLimits::of(
         deployment.rpm,
         deployment.tpm,
@@ -202,13 +210,15 @@ fn build_deployment(
     Ok(Deployment {
         settings: deployment.clone(),
         provider,
-        target,
         limits,
+        shown_id: shown(&deployment.id),
         shown_name: shown(&format!("{}/{}", deployment.provider, deployment.model)),
         shown_base: shown(&origin(deployment)),
         pool: pool_key(deployment, settings),
         pattern,
         price,
+        headers: target.request_headers(),
+        target,
         paths,
     })
 }

@@ -203,3 +203,6 @@ fn behind_comma(member: &[u8]) -> Bytes {
     with.extend_from_slice(member);
     with.freeze()
 }
+
+#[cfg(test)]
+mod tests;

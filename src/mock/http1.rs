@@ -127,9 +127,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send> Line<IO> {
         if !asked.framing.is_empty() {
             self.body(&asked, &mut heard).await?;
         }
-        site.journal.note(|| Note {
+        let head = std::mem::take(&mut asked.raw);
+        site.note(&asked.request, || Note {
             protocol: if asked.old { "HTTP/1.0" } else { "HTTP/1.1" },
-            head: std::mem::take(&mut asked.raw),
+            head,
             body: heard.excerpt(site.journal.body_bytes_kept()),
             body_bytes: heard.bytes,
         });

@@ -72,7 +72,7 @@ impl Lane {
         head.headers.iter().for_each(|(name, value)| asked.header(name.as_str(), value.as_bytes()));
         let mut heard = site.listen(&asked);
         let reply = if hear(body, &mut heard).await? {
-            site.journal.note(|| note(&head, &heard, site));
+            site.note(&asked, || note(&head, &heard, site));
             site.answer(asked, &heard)
         } else {
             site.refuse(413, "The body is too long.")

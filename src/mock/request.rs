@@ -68,6 +68,11 @@ impl Request {
 }
 
 impl Route {
+    /// Whether a provider would not know it.
+    pub(super) fn is_about_mock(self) -> bool {
+        matches!(self, Self::Requests | Self::Stats | Self::Health)
+    }
+
     fn of(method: &str, path: &str) -> Self {
         let path = path.trim_end_matches('/');
         let found = [

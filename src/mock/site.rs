@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::vocabulary::Clock;
 
 use super::answer;
-use super::journal::Journal;
+use super::journal::{Journal, Note};
 use super::knobs::Knobs;
 use super::request::Request;
 use super::script::Reply;
@@ -55,6 +55,13 @@ impl Site {
         let echo = if request.knobs.echo { whole } else { ECHO_BYTES };
         let kept_max = self.journal.body_bytes_kept().max(echo).min(whole);
         Heard { sieve: Sieve::new(), kept: Vec::new(), kept_max, bytes: 0 }
+    }
+
+    /// Puts a request into the journal, unless it only asks about the mock itself.
+    pub(super) fn note(&self, request: &Request, note: impl FnOnce() -> Note) {
+        if !request.route.is_about_mock() {
+            self.journal.note(note);
+        }
     }
 
     /// What this request is answered with.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use http::{HeaderName, HeaderValue, Uri};
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::config;
 use crate::vocabulary::Secret;
@@ -56,6 +57,17 @@ impl Target {
             query: String::new(),
             headers: Vec::with_capacity(2),
         })
+    }
+
+    /// All headers of a request to this target but its length, written from scratch.
+    pub fn request_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 5);
+        headers.insert(HOST, self.authority.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tollgate/", env!("CARGO_PKG_VERSION"))));
+        headers.extend(self.headers.iter().cloned());
+        headers
     }
 
     /// Adds the deployment's `extra_headers` and `organization`.

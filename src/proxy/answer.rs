@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::{HttpTask, ServerSession};
@@ -35,46 +35,150 @@ const RELEASE: HeaderValue = HeaderValue::from_static(concat!("tollgate/", env!(
 const NONE: HeaderValue = HeaderValue::from_static("0");
 
 /// Headers of an upstream's answer that a client may see, under LiteLLM's prefix.
-pub(super) const PASSED_ON: [(&str, &str); 11] = [
-    ("x-request-id", "llm_provider-x-request-id"),
-    ("retry-after", "llm_provider-retry-after"),
-    ("openai-processing-ms", "llm_provider-openai-processing-ms"),
-    ("openai-version", "llm_provider-openai-version"),
-    ("openai-model", "llm_provider-openai-model"),
-    ("x-ratelimit-limit-requests", "llm_provider-x-ratelimit-limit-requests"),
-    ("x-ratelimit-remaining-requests", "llm_provider-x-ratelimit-remaining-requests"),
-    ("x-ratelimit-reset-requests", "llm_provider-x-ratelimit-reset-requests"),
-    ("x-ratelimit-limit-tokens", "llm_provider-x-ratelimit-limit-tokens"),
-    ("x-ratelimit-remaining-tokens", "llm_provider-x-ratelimit-remaining-tokens"),
-    ("x-ratelimit-reset-tokens", "llm_provider-x-ratelimit-reset-tokens"),
+static PASSED_ON: [(HeaderName, HeaderName); 11] = [
+    (REQUEST_ID, HeaderName::from_static("llm_provider-x-request-id")),
+    (RETRY_AFTER, HeaderName::from_static("llm_provider-retry-after")),
+    (HeaderName::from_static("openai-processing-ms"), HeaderName::from_static("llm_provider-openai-processing-ms")),
+    (HeaderName::from_static("openai-version"), HeaderName::from_static("llm_provider-openai-version")),
+    (HeaderName::from_static("openai-model"), HeaderName::from_static("llm_provider-openai-model")),
+    (
+        HeaderName::from_static("x-ratelimit-limit-requests"),
+        HeaderName::from_static("llm_provider-x-ratelimit-limit-requests"),
+    ),
+    (
+        HeaderName::from_static("x-ratelimit-remaining-requests"),
+        HeaderName::from_static("llm_provider-x-ratelimit-remaining-requests"),
+    ),
+    (
+        HeaderName::from_static("x-ratelimit-reset-requests"),
+        HeaderName::from_static("llm_provider-x-ratelimit-reset-requests"),
+    ),
+    (HeaderName::from_static("x-ratelimit-limit-tokens"), HeaderName::from_static("llm_provider-x-ratelimit-limit-tokens")),
+    (
+        HeaderName::from_static("x-ratelimit-remaining-tokens"),
+        HeaderName::from_static("llm_provider-x-ratelimit-remaining-tokens"),
+    ),
+    (HeaderName::from_static("x-ratelimit-reset-tokens"), HeaderName::from_static("llm_provider-x-ratelimit-reset-tokens")),
 ];
 
-/// Writes a whole answer in one go.
-pub(super) async fn write(session: &mut ServerSession, mut head: ResponseHeader, body: Bytes) -> Result<()> {
-    head.insert_header(CONTENT_LENGTH, body.len())?;
-    let tasks = vec![HttpTask::Header(Box::new(head), false), HttpTask::Body(Some(body), true)];
-    session.response_duplex_vec(tasks).await?;
-    Ok(())
+/// The head of an answer while it is written. Names are constants: nothing is parsed and their case is not kept.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
 }
 
-/// The head of an answer in JSON or the like.
-pub(super) fn head(status: u16, content_type: HeaderValue) -> Result<ResponseHeader> {
-    let mut head = ResponseHeader::build(status, Some(16))?;
-    head.insert_header(CONTENT_TYPE, content_type)?;
-    Ok(head)
-}
-
-/// A refusal: head and body.
-pub(super) fn refusal(refused: &Refused, budget_status: u16) -> Result<(ResponseHeader, Bytes)> {
-    let status = error::status_with(&refused.fault, budget_status);
-    let mut answer = head(status, JSON)?;
-    answer.insert_header(CALL_ID, refused.id())?;
-    answer.insert_header(REQUEST_ID, refused.request_id())?;
-    fault_headers(&mut answer, &refused.fault)?;
-    for (name, value) in &refused.headers {
-        answer.insert_header(*name, value.as_str())?;
+impl Answer {
+    /// A head with its content type.
+    pub(super) fn new(status: u16, content_type: HeaderValue) -> Self {
+        let mut headers = HeaderMap::with_capacity(28);
+        headers.insert(CONTENT_TYPE, content_type);
+        Self { status, headers }
     }
-    Ok((answer, body(&refused.fault, status)))
+
+    /// The head of a stream.
+    pub(super) fn stream(status: u16) -> Self {
+        let mut answer = Self::new(status, EVENT_STREAM);
+        answer.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        answer.headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+        answer
+    }
+
+    /// The refusal of a request: head and body.
+    pub(super) fn refusal(refused: &Refused, budget_status: u16) -> (Self, Bytes) {
+        let status = error::status_with(&refused.fault, budget_status);
+        let mut answer = Self::new(status, JSON);
+        answer.text(CALL_ID, refused.id());
+        answer.text(REQUEST_ID, refused.request_id());
+        answer.fault(&refused.fault);
+        for (name, value) in &refused.headers {
+            answer.text(HeaderName::from_static(name), value);
+        }
+        (answer, body(&refused.fault, status))
+    }
+
+    /// An error of an exchange that was planned: head and body.
+    pub(super) fn failure(exchange: &Planned, fault: &Fault, now: Now) -> (Self, Bytes) {
+        let status = error::status_with(fault, exchange.world().settings.budget_exceeded_status);
+        let mut answer = Self::new(status, JSON);
+        answer.exchange(exchange, now);
+        answer.fault(fault);
+        answer.headers.insert(COST, NONE);
+        (answer, error::body(fault, status))
+    }
+
+    /// `retry-after`, in whole seconds, rounded up; how to show a key.
+    pub(super) fn fault(&mut self, fault: &Fault) {
+        if let Some(wait) = fault.retry_after {
+            self.headers.insert(RETRY_AFTER, HeaderValue::from(seconds(wait)));
+        }
+        if matches!(fault.kind, Kind::NoKey | Kind::MalformedKey | Kind::UnknownKey) {
+            self.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+    }
+
+    /// What tells of an exchange: ids, model, deployment, attempts, limits.
+    pub(super) fn exchange(&mut self, exchange: &Planned, now: Now) {
+        self.text(CALL_ID, exchange.id());
+        self.text(REQUEST_ID, exchange.request_id());
+        self.headers.insert(VERSION, RELEASE);
+        if let Some(deployment) = exchange.deployment() {
+            self.headers.insert(MODEL_ID, deployment.shown_id.clone());
+            self.headers.insert(MODEL_NAME, deployment.shown_name.clone());
+            self.headers.insert(API_BASE, deployment.shown_base.clone());
+        }
+        self.text(MODEL_GROUP, exchange.model());
+        self.headers.insert(RETRIES, HeaderValue::from(exchange.attempts().saturating_sub(1)));
+        self.headers.insert(FALLBACKS, NONE);
+        exchange.limits(now, &mut |name, value| self.text(HeaderName::from_static(name), value));
+    }
+
+    /// What is known only when the answer is whole: cost, spend, durations.
+    pub(super) fn final_headers(headers: &mut HeaderMap, exchange: &Planned, now: Now) {
+        let mut put = |name, text: String| {
+            // Digits and points are always a header value.
+            if let Ok(value) = HeaderValue::try_from(text) {
+                headers.insert(name, value);
+            }
+        };
+        put(COST, exchange.bill().cost.to_string());
+        if let Some(spend) = exchange.key_spend(now) {
+            put(SPEND, spend.to_string());
+        }
+        put(DURATION, millis(exchange.elapsed(now)));
+        put(OVERHEAD, millis(exchange.overhead(now)));
+    }
+
+    /// Copies what a client may see of an upstream's head.
+    pub(super) fn pass_on(&mut self, from: &HeaderMap) {
+        for (name, shown) in &PASSED_ON {
+            if let Some(value) = from.get(name) {
+                self.headers.insert(shown, value.clone());
+            }
+        }
+    }
+
+    /// As Pingora has it.
+    pub(super) fn into_head(self) -> ResponseHeader {
+        let (mut parts, ()) = http::Response::new(()).into_parts();
+        parts.status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        parts.headers = self.headers;
+        ResponseHeader::from(parts)
+    }
+
+    /// Writes the whole answer in one go.
+    pub(super) async fn write(mut self, session: &mut ServerSession, body: Bytes) -> Result<()> {
+        self.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let tasks = vec![HttpTask::Header(Box::new(self.into_head()), false), HttpTask::Body(Some(body), true)];
+        session.response_duplex_vec(tasks).await?;
+        Ok(())
+    }
+
+    /// Adds a header, unless its value cannot stand in one (a model's name beyond Latin, say).
+    fn text(&mut self, name: HeaderName, value: &str) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+    }
 }
 
 /// LiteLLM's body for unknown paths, OpenAI's for everything else.
@@ -85,83 +189,11 @@ fn body(fault: &Fault, status: u16) -> Bytes {
     }
 }
 
-/// An error of an exchange that was planned.
-pub(super) fn failure(exchange: &Planned, fault: &Fault, now: Now) -> Result<(ResponseHeader, Bytes)> {
-    let status = error::status_with(fault, exchange.world().settings.budget_exceeded_status);
-    let mut answer = head(status, JSON)?;
-    exchange_headers(&mut answer, exchange, now)?;
-    fault_headers(&mut answer, fault)?;
-    answer.insert_header(COST, NONE)?;
-    Ok((answer, error::body(fault, status)))
-}
-
-/// `retry-after`, in whole seconds, rounded up.
-pub(super) fn fault_headers(answer: &mut ResponseHeader, fault: &Fault) -> Result<()> {
-    if let Some(wait) = fault.retry_after {
-        answer.insert_header(RETRY_AFTER, seconds(wait))?;
-    }
-    if matches!(fault.kind, Kind::NoKey | Kind::MalformedKey | Kind::UnknownKey) {
-        answer.insert_header(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))?;
-    }
-    Ok(())
-}
-
 fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
-}
-
-/// The headers that tell of an exchange: ids, model, deployment, attempts, limits.
-pub(super) fn exchange_headers(answer: &mut ResponseHeader, exchange: &Planned, now: Now) -> Result<()> {
-    answer.insert_header(CALL_ID, exchange.id())?;
-    answer.insert_header(REQUEST_ID, exchange.request_id())?;
-    answer.insert_header(VERSION, RELEASE)?;
-    if let Some(deployment) = exchange.deployment() {
-        answer.insert_header(MODEL_ID, &*deployment.settings.id)?;
-        answer.insert_header(MODEL_NAME, deployment.shown_name.clone())?;
-        answer.insert_header(API_BASE, deployment.shown_base.clone())?;
-    }
-    answer.insert_header(MODEL_GROUP, exchange.model())?;
-    answer.insert_header(RETRIES, exchange.attempts().saturating_sub(1))?;
-    answer.insert_header(FALLBACKS, NONE)?;
-    let mut failed = Ok(());
-    exchange.limits(now, &mut |name, value| {
-        if failed.is_ok() {
-            failed = answer.insert_header(name, value);
-        }
-    });
-    failed
-}
-
-/// Headers known only when the answer is whole: cost, spend, durations.
-pub(super) fn final_headers(answer: &mut ResponseHeader, exchange: &Planned, now: Now) -> Result<()> {
-    answer.insert_header(COST, exchange.bill().cost.to_string())?;
-    if let Some(spend) = exchange.key_spend(now) {
-        answer.insert_header(SPEND, spend.to_string())?;
-    }
-    answer.insert_header(DURATION, millis(exchange.elapsed(now)))?;
-    answer.insert_header(OVERHEAD, millis(exchange.overhead(now)))?;
-    Ok(())
 }
 
 fn millis(duration: Duration) -> String {
     let us = duration.as_micros();
     format!("{}.{:03}", us / 1000, us % 1000)
-}
-
-/// The head of a stream.
-pub(super) fn stream_head(status: u16) -> Result<ResponseHeader> {
-    let mut answer = head(status, EVENT_STREAM)?;
-    answer.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-cache"))?;
-    answer.insert_header(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))?;
-    Ok(answer)
-}
-
-/// Copies what a client may see of an upstream's head.
-pub(super) fn pass_on(from: &ResponseHeader, to: &mut ResponseHeader) -> Result<()> {
-    for (name, shown) in PASSED_ON {
-        if let Some(value) = from.headers.get(name) {
-            to.insert_header(shown, value.clone())?;
-        }
-    }
-    Ok(())
 }

@@ -34,7 +34,7 @@ pub struct Context {
 /// What `upstream_request_filter` needs of the attempt.
 pub(super) struct Sending {
     pub(super) deployment: usize,
-    pub(super) path: String,
+    pub(super) path: http::Uri,
     pub(super) length: usize,
     pub(super) idle: Duration,
     pub(super) first_byte: Duration,

@@ -77,6 +77,15 @@ impl Gate {
         self.in_flight.load(Ordering::SeqCst)
     }
 
+    /// Looks the providers' names up again as often as configured; never returns. [`super::serve`] does so by itself, a
+    /// server of somebody else's runs it in the background.
+    pub async fn refresh_names(&self) {
+        loop {
+            tokio::time::sleep(self.world().settings.upstream.dns_refresh).await;
+            self.resolver.refresh().await;
+        }
+    }
+
     pub(super) fn enter(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         InFlight { gate: self.clone(), held: 0 }

@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::HeaderValue;
-use http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, USER_AGENT,
-};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::compression::ResponseCompressionCtx;
 use pingora::upstreams::peer::HttpPeer;
@@ -22,7 +20,8 @@ use super::framing::{self, Framing};
 use super::gate::Gate;
 use super::guard::HEAD;
 use super::replay::{self, Shared};
-use super::{answer, body, peer};
+use super::answer::{self, Answer};
+use super::{body, peer};
 use crate::exchange::{
     Again, Ending, Entry, Head, LocalAnswer, Opened, Outbound, Planned, Refused, Sent, Treatment, UpstreamHead,
 };
@@ -36,8 +35,6 @@ pub struct Gateway {
 /// Why a hook stops Pingora: the exchange knows the fault, Pingora need not.
 const STOP: ErrorType = ErrorType::Custom("tollgate");
 
-const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("tollgate/", env!("CARGO_PKG_VERSION")));
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
 impl Gateway {
@@ -120,33 +117,33 @@ impl Gateway {
 
     async fn answer_local(&self, session: &mut Session, local: LocalAnswer) -> Result<()> {
         let (head, body) = match local {
-            LocalAnswer::Json(body) => (answer::head(200, answer::JSON)?, body),
+            LocalAnswer::Json(body) => (Answer::new(200, answer::JSON), body),
             LocalAnswer::Readiness if self.gate.is_draining() => {
-                (answer::head(503, answer::JSON)?, Bytes::from_static(b"{\"status\":\"shutting_down\"}"))
+                (Answer::new(503, answer::JSON), Bytes::from_static(b"{\"status\":\"shutting_down\"}"))
             }
             LocalAnswer::Readiness => (
-                answer::head(200, answer::JSON)?,
+                Answer::new(200, answer::JSON),
                 Bytes::from_static(b"{\"status\":\"healthy\",\"db\":\"Not connected\"}"),
             ),
             LocalAnswer::Metrics => {
                 let mut text = Vec::with_capacity(64 * 1024);
                 self.gate.around().telemetry.encode(&mut text);
-                (answer::head(200, answer::METRICS)?, Bytes::from(text))
+                (Answer::new(200, answer::METRICS), Bytes::from(text))
             }
         };
-        answer::write(&mut session.downstream_session, head, body).await
+        head.write(&mut session.downstream_session, body).await
     }
 
     async fn answer_refused(&self, session: &mut Session, refused: Box<Refused>) -> Result<()> {
         let status_of_budget = self.gate.world().settings.budget_exceeded_status;
-        let (head, body) = answer::refusal(&refused, status_of_budget)?;
+        let (head, body) = Answer::refusal(&refused, status_of_budget);
         let gone = refused.fault.kind == Kind::ClientGone;
         let unread = !session.downstream_session.is_body_done();
-        let (status, length) = (head.status.as_u16(), body.len() as u64);
+        let (status, length) = (head.status, body.len() as u64);
         if unread {
             session.set_keepalive(None);
         }
-        let written = if gone { Ok(()) } else { answer::write(&mut session.downstream_session, head, body).await };
+        let written = if gone { Ok(()) } else { head.write(&mut session.downstream_session, body).await };
         if unread && !gone {
             body::discard(&mut session.downstream_session).await;
         }
@@ -156,10 +153,10 @@ impl Gateway {
     }
 
     async fn answer_failed(&self, session: &mut Session, planned: Box<Planned>, fault: Fault) -> Result<()> {
-        let (head, body) = answer::failure(&planned, &fault, self.now())?;
-        let sent = Sent { status: head.status.as_u16(), bytes: body.len() as u64, first_byte: None };
+        let (head, body) = Answer::failure(&planned, &fault, self.now());
+        let sent = Sent { status: head.status, bytes: body.len() as u64, first_byte: None };
         let ending = if fault.origin == Origin::Client { Ending::Refused } else { Ending::UpstreamFailed };
-        let written = answer::write(&mut session.downstream_session, head, body).await;
+        let written = head.write(&mut session.downstream_session, body).await;
         planned.close(ending, Some(&fault), &sent, self.now());
         written
     }
@@ -170,11 +167,11 @@ impl Gateway {
         let now = self.now();
         let Some(body) = exchange.canned(now) else { return Ok(false) };
         let mut head =
-            if exchange.wants_stream() { answer::stream_head(200)? } else { answer::head(200, answer::JSON)? };
-        answer::exchange_headers(&mut head, exchange, now)?;
-        answer::final_headers(&mut head, exchange, now)?;
+            if exchange.wants_stream() { Answer::stream(200) } else { Answer::new(200, answer::JSON) };
+        head.exchange(exchange, now);
+        Answer::final_headers(&mut head.headers, exchange, now);
         context.first_byte = Some(now);
-        answer::write(&mut session.downstream_session, head, body).await?;
+        head.write(&mut session.downstream_session, body).await?;
         Ok(true)
     }
 
@@ -249,8 +246,8 @@ impl Gateway {
         let (Some(exchange), Some(shared)) = (&mut context.exchange, &context.shared) else { return Ok(()) };
         match exchange.finish_held(now, fastrand::u64(..)) {
             Ok(finished) => {
-                let mut late = ResponseHeader::build(200, Some(4))?;
-                answer::final_headers(&mut late, exchange, now)?;
+                let mut late = HeaderMap::with_capacity(4);
+                Answer::final_headers(&mut late, exchange, now);
                 shared.finish(finished.parts, late);
                 context.fault = finished.fault;
                 context.first_byte.get_or_insert(now);
@@ -393,18 +390,13 @@ impl ProxyHttp for Gateway {
         let (Some(exchange), Some(sending)) = (&context.exchange, &context.sending) else {
             return Error::e_explain(STOP, "nothing to send");
         };
-        let target = &exchange.world().deployments[sending.deployment].target;
-        let mut fresh = RequestHeader::build("POST", sending.path.as_bytes(), Some(8))?;
-        fresh.set_version(request.version);
-        fresh.insert_header(HOST, target.authority.clone())?;
-        fresh.insert_header(CONTENT_TYPE, answer::JSON)?;
-        fresh.insert_header(CONTENT_LENGTH, sending.length)?;
-        fresh.insert_header(ACCEPT_ENCODING, IDENTITY)?;
-        fresh.insert_header(USER_AGENT, AGENT)?;
-        for (name, value) in &target.headers {
-            fresh.insert_header(name.clone(), value.clone())?;
-        }
-        *request = fresh;
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        parts.method = Method::POST;
+        parts.uri = sending.path.clone();
+        parts.version = request.version;
+        parts.headers = exchange.world().deployments[sending.deployment].headers.clone();
+        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(sending.length));
+        *request = RequestHeader::from(parts);
         Ok(())
     }
 
@@ -440,19 +432,18 @@ impl ProxyHttp for Gateway {
         let Some(exchange) = &context.exchange else { return Ok(()) };
         let status = response.status.as_u16();
         let mut fresh = match context.mode {
-            Mode::Stream => answer::stream_head(status)?,
-            Mode::Hold | Mode::Waiting => answer::head(status, answer::JSON)?,
+            Mode::Stream => Answer::stream(status),
+            Mode::Hold | Mode::Waiting => Answer::new(status, answer::JSON),
         };
-        answer::exchange_headers(&mut fresh, exchange, self.now())?;
-        answer::pass_on(response, &mut fresh)?;
+        fresh.exchange(exchange, self.now());
+        fresh.pass_on(&response.headers);
         if let Some(fault) = exchange.told() {
-            answer::fault_headers(&mut fresh, fault)?;
+            fresh.fault(fault);
         }
         if context.mode == Mode::Stream && !context.h2 {
-            fresh.insert_header(TRANSFER_ENCODING, CHUNKED)?;
+            fresh.headers.insert(TRANSFER_ENCODING, CHUNKED);
         }
-        debug_assert!(!fresh.headers.contains_key(CONTENT_ENCODING), "bodies are passed on in clear");
-        *response = fresh;
+        *response = fresh.into_head();
         Ok(())
     }
 
@@ -573,16 +564,14 @@ impl ProxyHttp for Gateway {
                 }
                 200
             }
-            (Some(exchange), false) => match answer::failure(exchange, fault, self.now()) {
-                Ok((head, body)) => {
-                    let status = head.status.as_u16();
-                    if answer::write(&mut session.downstream_session, head, body).await.is_err() {
-                        log::debug!("an error answer was not written");
-                    }
-                    status
+            (Some(exchange), false) => {
+                let (head, body) = Answer::failure(exchange, fault, self.now());
+                let status = head.status;
+                if head.write(&mut session.downstream_session, body).await.is_err() {
+                    log::debug!("an error answer was not written");
                 }
-                Err(_) => 500,
-            },
+                status
+            }
             (None, _) => 0,
         };
         FailToProxy { error_code: status, can_reuse_downstream: false }
@@ -646,15 +635,22 @@ fn client_ip(session: &Session) -> Option<IpAddr> {
 
 /// A random UUID (version 4) for an exchange; it names, it does not guard.
 fn new_id() -> String {
-    let (high, low) = (fastrand::u64(..), fastrand::u64(..));
-    format!(
-        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-        high >> 32,
-        high >> 16 & 0xffff,
-        high & 0xfff,
-        low >> 48 & 0x3fff | 0x8000,
-        low & 0xffff_ffff_ffff
-    )
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut random = fastrand::u128(..);
+    let mut id = String::with_capacity(36);
+    for place in 0..36 {
+        let digit = match place {
+            8 | 13 | 18 | 23 => b'-',
+            14 => b'4',
+            19 => DIGITS[8 + (random & 3) as usize],
+            _ => DIGITS[(random & 15) as usize],
+        };
+        if digit != b'-' {
+            random >>= 4;
+        }
+        id.push(char::from(digit));
+    }
+    id
 }
 
 fn connect_fault() -> Fault {

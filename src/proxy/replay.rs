@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
@@ -46,7 +47,7 @@ struct State {
 /// The end of a held answer: its body, and headers known only now.
 struct Finished {
     parts: SmallVec<[Bytes; 8]>,
-    late: ResponseHeader,
+    late: HeaderMap,
 }
 
 impl Shared {
@@ -65,7 +66,7 @@ impl Shared {
     }
 
     /// Gives a held answer its body and its last headers.
-    pub(super) fn finish(&self, parts: SmallVec<[Bytes; 8]>, late: ResponseHeader) {
+    pub(super) fn finish(&self, parts: SmallVec<[Bytes; 8]>, late: HeaderMap) {
         self.0.lock().finished = Some(Finished { parts, late });
     }
 
@@ -96,6 +97,16 @@ pub(super) fn unwrap(session: &mut pingora_proxy::Session, shared: &Shared) {
     if let Some(inner) = shared.0.lock().slot.take() {
         session.downstream_session = inner;
     }
+}
+
+/// The head was made without a case map, so that its parts can be taken out, completed and put back.
+fn finish_head(header: &mut ResponseHeader, late: HeaderMap, length: usize) {
+    let whole = std::mem::replace(header, ResponseHeader::from(http::Response::new(()).into_parts().0));
+    let mut parts = http::response::Parts::from(whole);
+    parts.headers.extend(late);
+    parts.headers.remove(TRANSFER_ENCODING);
+    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    *header = ResponseHeader::from(parts);
 }
 
 fn nobody() -> Box<ServerSession> {
@@ -176,12 +187,8 @@ impl Replay {
         let (Some(mut header), Some(Finished { parts, late })) = (self.held.take(), finished) else {
             return Error::e_explain(ErrorType::InternalError, "a held answer without an end");
         };
-        for (name, value) in &late.headers {
-            header.insert_header(name.clone(), value.clone())?;
-        }
-        header.remove_header(&http::header::TRANSFER_ENCODING);
         let length: usize = parts.iter().map(Bytes::len).sum();
-        header.set_content_length(length)?;
+        finish_head(&mut header, late, length);
         self.write_whole(header, parts, length).await
     }
 

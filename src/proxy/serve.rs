@@ -90,10 +90,15 @@ pub fn serve(
         .enable_all()
         .build()
         .map_err(|error| ServeError(format!("cannot start {} worker threads: {error}", listen.workers)))?;
-    let stopped = runtime.block_on(run(gate, source, listen, inherited, ready));
+    let served = runtime.block_on(run(gate.clone(), source, listen, inherited, ready));
+    let cut = gate.in_flight();
     // What is still running is dropped here; every exchange among it settles in its drop.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    stopped
+    served?;
+    let around = gate.around();
+    around.telemetry.emit(&Event::Stopped(cut), around.clock.now());
+    around.telemetry.flush(Duration::from_secs(2));
+    Ok(())
 }
 
 /// A gateway anyone can reach must know who is calling.
@@ -134,7 +139,8 @@ async fn run(
     let door = Arc::new(Door::new(proxy, tls.clone(), bounds(&gate), stopping));
     let accepting = tokio_listener(&listener).map_err(|error| failed("the listening socket", &error))?;
     let accept = tokio::spawn(door.clone().accept(accepting, closing));
-    tokio::spawn(refresh_names(gate.clone()));
+    let names = gate.clone();
+    tokio::spawn(async move { names.refresh_names().await });
     if let Some(inheritance) = inherited {
         inheritance.ready().map_err(|error| failed("the process before this one is gone", &error))?;
     }
@@ -155,16 +161,16 @@ async fn run(
                     break Wish::Drain;
                 }
             }
-            Wish::Drain | Wish::Stop => break wish,
+            Wish::Drain | Wish::Stop => {
+                notify(&[sd_notify::NotifyState::Stopping]);
+                break wish;
+            }
         }
     };
     drop(listener);
-    let telemetry = gate.around().telemetry.clone();
     if wish == Wish::Drain {
         drain(&gate, &door, &close, &stop_idle, accept, &mut signals).await;
     }
-    telemetry.emit(&Event::Stopped(gate.in_flight()), gate.around().clock.now());
-    telemetry.flush(Duration::from_secs(2));
     Ok(())
 }
 
@@ -236,13 +242,6 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
     }
 }
 
-async fn refresh_names(gate: Arc<Gate>) {
-    loop {
-        tokio::time::sleep(gate.world().settings.upstream.dns_refresh).await;
-        gate.resolver.refresh().await;
-    }
-}
-
 async fn hand_over(gate: &Gate, listener: &TcpListener) -> bool {
     let around = gate.around();
     let handed = match (own_binary(), listener.try_clone()) {
@@ -252,7 +251,12 @@ async fn hand_over(gate: &Gate, listener: &TcpListener) -> bool {
         (Err(error), _) | (_, Err(error)) => Err(error),
     };
     match handed {
-        Ok(_successor) => true,
+        Ok(successor) => {
+            // systemd hears the main process only, which is this one until it names the other. No word of stopping:
+            // the service goes on.
+            notify(&[sd_notify::NotifyState::MainPid(successor)]);
+            true
+        }
         Err(error) => {
             let cause = format!("the new binary did not take over, this one goes on: {error}");
             around.telemetry.emit(&Event::Trouble(Trouble { subject: "handover", cause: &cause }), around.clock.now());
@@ -277,7 +281,6 @@ async fn drain(
     signals: &mut Signals,
 ) {
     let around = gate.around();
-    notify(&[sd_notify::NotifyState::Stopping]);
     around.telemetry.emit(&Event::Draining(gate.in_flight()), around.clock.now());
     gate.drain();
     close.send_replace(true);

@@ -201,7 +201,7 @@ impl Event {
         match name {
             b"data" => self.add_data(value),
             b"event" => self.name = Some(self.raw.slice(value)),
-            b"id" => self.id = Some(self.raw.slice(value)).filter(|id| !id.contains(&0)).or(self.id.take()),
+            b"id" => self.id = Some(self.raw.slice(value)).filter(|id| !id.contains(&0)).or_else(|| self.id.take()),
             b"retry" => {
                 let digits = std::str::from_utf8(self.raw.get(value).unwrap_or_default()).unwrap_or_default();
                 let number = digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok()).flatten();

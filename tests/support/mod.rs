@@ -8,10 +8,13 @@
     reason = "a test that cannot go on says so and stops"
 )]
 
+pub(crate) mod client;
 pub(crate) mod hostile;
 mod process;
 pub(crate) mod raw;
+pub(crate) mod rig;
 mod scratch;
+pub(crate) mod tls;
 pub(crate) mod stand;
 
 pub(crate) use process::Process;

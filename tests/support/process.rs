@@ -11,9 +11,9 @@ use std::time::Duration;
 /// How long a process may take until it listens. Generous: a busy machine is no failure.
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How much of what a process prints is kept.
-const OUTPUT_BYTES_MAX: usize = 1 << 20;
-/// What the line ends with that says where a process listens.
-const LISTENING: &str = "listening on http://";
+const OUTPUT_BYTES_MAX: usize = 32 << 20;
+/// What the line ends with that says where a process listens; `http` or `https`.
+const LISTENING: &str = "listening on http";
 
 /// A running `tollgate` that listens. Killed when it is dropped.
 pub(crate) struct Process {
@@ -140,5 +140,6 @@ impl Output {
 /// The address in a line like `tollgate: listening on http://127.0.0.1:4000`.
 fn listening(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once(LISTENING)?;
+    let rest = rest.strip_prefix('s').unwrap_or(rest).strip_prefix("://")?;
     rest.split_whitespace().next()?.trim_end_matches('/').parse().ok()
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::json::{self, Document, Limits, ScanError, Span};
+use crate::json::{self, Cursor, Document, Limits, ScanError, Span};
 use crate::vocabulary::{Fault, Kind, ModelName};
 
 use super::Endpoint;
@@ -223,7 +223,7 @@ impl Fields {
             return Ok(());
         }
         match json::kind(at.of(body)) {
-            Some(json::Kind::Array) if json::elements(body, at).next().is_some() => Ok(()),
+            Some(json::Kind::Array) if has_element(body, at) => Ok(()),
             Some(json::Kind::Array) => {
                 let text = "Invalid 'messages': expected at least one message, but got an empty array.";
                 Err(Fault::client(Kind::BadRequest, text).param(name))
@@ -231,6 +231,12 @@ impl Fields {
             _ => Err(wrong_type(name, "an array", at.of(body))),
         }
     }
+}
+
+/// Looks at the bracket and no further: the elements may be long.
+fn has_element(body: &[u8], array: Span) -> bool {
+    let mut cursor = Cursor::within(body, array);
+    cursor.open_array().and_then(|()| cursor.element()) == Some(true)
 }
 
 fn refused(key: &str) -> Fault {

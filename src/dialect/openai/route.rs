@@ -139,7 +139,7 @@ mod tests {
             let end = endpoint.path();
             for (path, model) in [
                 (format!("/v1{end}"), None),
-                (format!("{end}"), None),
+                (end.to_owned(), None),
                 (format!("/v1{end}/"), None),
                 (format!("/v1{end}?model=x"), None),
                 (format!("/engines/gpt-4o{end}"), Some("gpt-4o")),

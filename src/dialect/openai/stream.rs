@@ -191,9 +191,11 @@ impl StreamReply {
         self.finish_seen |= chunk.finished;
         self.meter(&chunk, data);
         if chunk.error || event.name.as_deref() == Some(b"error") {
-            return self.failed(event);
-        }
-        if self.options.hide_usage && chunk.is_only_usage(data) {
+            // An error may come in a chunk like any other: without a credential in it, it is edited like any other.
+            if let rewritten @ Fate::Rewrite(_) = self.failed(event) {
+                return rewritten;
+            }
+        } else if self.options.hide_usage && chunk.is_only_usage(data) {
             return Fate::Hide;
         }
         chunk.forget_null_usage_unless(self.options.cut_null_usage, data);

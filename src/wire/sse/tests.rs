@@ -15,8 +15,10 @@ fn decode(chunks: &[&[u8]]) -> Vec<Event> {
     events
 }
 
+type Fields = (Option<Bytes>, Option<Bytes>, Option<Bytes>, Option<u64>);
+
 /// What does not depend on the cut: fields of every block, and all bytes.
-fn essence(events: &[Event]) -> (Vec<(Option<Bytes>, Option<Bytes>, Option<Bytes>, Option<u64>)>, Vec<u8>) {
+fn essence(events: &[Event]) -> (Vec<Fields>, Vec<u8>) {
     let blocks = events.iter().filter(|event| !event.continues);
     (
         blocks.map(|e| (e.name.clone(), e.data.clone(), e.id.clone(), e.retry_ms)).collect(),

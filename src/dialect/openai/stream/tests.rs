@@ -128,6 +128,13 @@ fn an_error_within_the_stream_is_seen_and_scrubbed() {
 }
 
 #[test]
+fn an_error_in_a_chunk_does_not_tell_the_other_model() {
+    let text = "data: {\"model\":\"up\",\"error\":{\"code\":400},\"choices\":[]}\n\n";
+    at_every_cut(&options(Some("\"m\"")), text, &text.replace("\"up\"", "\"m\""), StreamEnd::NoDone);
+    assert!(run(options(Some("\"m\"")), &[text.as_bytes()]).2.error_seen);
+}
+
+#[test]
 fn what_is_not_json_passes_untouched() {
     let text = "data: hello\n\ndata: {\"model\":\n\ndata: {\"model\":\"up\"} x\n\ndata: [1]\n\n";
     at_every_cut(&options(Some("\"m\"")), text, text, StreamEnd::NoDone);
