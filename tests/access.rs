@@ -80,7 +80,8 @@ fn knock(headers: &[(&str, &str)]) -> Answer {
 /// Nothing but what the tests' master key asked for has come to where no other key leads.
 fn nobody_came_in() {
     assert_eq!(STAND.decoy.connections(), 0, "a client chose its upstream");
-    let stray: Vec<_> = STAND.vault.received().into_iter().filter(|seen| !seen.body.contains(r#""user":"control""#)).collect();
+    let stray: Vec<_> =
+        STAND.vault.received().into_iter().filter(|seen| !seen.body.contains(r#""user":"control""#)).collect();
     assert!(stray.is_empty(), "{stray:?}");
     for seen in STAND.open.received() {
         assert_eq!(seen.header("authorization"), Some(&*format!("Bearer {PROVIDER_KEY}")), "{seen:?}");
@@ -99,22 +100,60 @@ fn the_lists_models_are_served_and_no_others_under_any_name() {
         assert_eq!(answer.status, 403, "{model}: {}", answer.text());
         assert_eq!(answer.error("type").as_deref(), Some("key_model_access_denied"));
         assert_eq!(answer.error("param").as_deref(), Some("model"));
-        assert!(answer.error("message").unwrap().starts_with(&format!("The requested model '{model}' is not available for this API key")));
+        assert!(
+            answer
+                .error("message")
+                .unwrap()
+                .starts_with(&format!("The requested model '{model}' is not available for this API key"))
+        );
     }
     for model in [
-        "SECRET", "Secret", "ALLOWED", "Allowed", "TO-SECRET", "openai/secret", "openai/secret-up", "secret-up", "allowed-up", "openai/allowed",
-        "allowed/secret", "allowed,secret", "allowed secret", " secret", "secret ", " allowed", "\\tsecret", "allowed/../secret", "./secret",
-        "secret/", "/secret", "//secret", "allowed\\u0000", "allowed\\u0000secret", "\\u200bsecret", "s\\u0065cret", "\u{455}ecret", "*", "wild/*",
-        "wild/../secret", "mine", "allowed?model=secret", "allowed#secret", "",
+        "SECRET",
+        "Secret",
+        "ALLOWED",
+        "Allowed",
+        "TO-SECRET",
+        "openai/secret",
+        "openai/secret-up",
+        "secret-up",
+        "allowed-up",
+        "openai/allowed",
+        "allowed/secret",
+        "allowed,secret",
+        "allowed secret",
+        " secret",
+        "secret ",
+        " allowed",
+        "\\tsecret",
+        "allowed/../secret",
+        "./secret",
+        "secret/",
+        "/secret",
+        "//secret",
+        "allowed\\u0000",
+        "allowed\\u0000secret",
+        "\\u200bsecret",
+        "s\\u0065cret",
+        "\u{455}ecret",
+        "*",
+        "wild/*",
+        "wild/../secret",
+        "mine",
+        "allowed?model=secret",
+        "allowed#secret",
+        "",
     ] {
         for path in [PATH, "/chat/completions", "/v1/completions", "/v1/embeddings"] {
-            let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"x"}}],"prompt":"x","input":"x"}}"#);
+            let body = format!(
+                r#"{{"model":"{model}","messages":[{{"role":"user","content":"x"}}],"prompt":"x","input":"x"}}"#
+            );
             let answer = ask(NARROW, path, &[], &body);
             assert!(matches!(answer.status, 400 | 403), "{path} {model:?}: {} {}", answer.status, answer.text());
         }
     }
     for model in ["null", "5", "true", r#"["allowed"]"#, r#"["allowed","secret"]"#, r#"{"model":"secret"}"#] {
-        let answer = ask(NARROW, PATH, &[], &format!(r#"{{"model":{model},"messages":[{{"role":"user","content":"x"}}]}}"#));
+        let answer =
+            ask(NARROW, PATH, &[], &format!(r#"{{"model":{model},"messages":[{{"role":"user","content":"x"}}]}}"#));
         assert_eq!(answer.status, 400, "{model}: {}", answer.text());
     }
     nobody_came_in();
@@ -245,7 +284,8 @@ fn members_that_choose_an_upstream_are_refused() {
         (r#""extra_body":{"model":"secret","api_base":"DECOY"}"#, false),
     ] {
         for stream in ["", r#","stream":true"#] {
-            let answer = ask(NARROW, PATH, &[], &raw::chat("allowed", &format!(",{}{stream}", member.replace("DECOY", &decoy))));
+            let answer =
+                ask(NARROW, PATH, &[], &raw::chat("allowed", &format!(",{}{stream}", member.replace("DECOY", &decoy))));
             assert_eq!(answer.status, if refused { 400 } else { 200 }, "{member}: {}", answer.text());
         }
     }
@@ -276,7 +316,8 @@ fn every_carrier_takes_a_key_and_the_first_one_decides() {
     for carrier in ["X_Api_Key", "Cookie", "Proxy-Authorization", "X-Auth-Token", "Api_Key"] {
         assert_eq!(knock(&[(carrier, NARROW)]).status, 401, "{carrier}");
     }
-    let in_query = Client::ask(STAND.gateway.address(), &raw::post(&format!("{PATH}?key={NARROW}&api_key={NARROW}"), &[], b"{}"));
+    let in_query =
+        Client::ask(STAND.gateway.address(), &raw::post(&format!("{PATH}?key={NARROW}&api_key={NARROW}"), &[], b"{}"));
     assert_eq!(in_query.status, 401);
 }
 
@@ -290,8 +331,20 @@ fn who_is_not_let_in_is_told_why_in_litellms_words() {
         ("Bearer   ", 401, "auth_error", Some("None"), "Authentication Error, No api key passed in."),
         (NARROW, 401, "auth_error", Some("None"), "Malformed API Key passed in. Ensure Key has `Bearer ` prefix."),
         (&*long, 401, "auth_error", Some("None"), "Malformed API Key passed in."),
-        ("Bearer sk-wrong-0123456789", 401, "token_not_found_in_db", Some("key"), "Authentication Error, Invalid proxy server token passed."),
-        (&*bearer(EXPIRED), 401, "expired_key", None, "Authentication Error - Expired Key. Key Expiry time 2020-01-01 00:00:00"),
+        (
+            "Bearer sk-wrong-0123456789",
+            401,
+            "token_not_found_in_db",
+            Some("key"),
+            "Authentication Error, Invalid proxy server token passed.",
+        ),
+        (
+            &*bearer(EXPIRED),
+            401,
+            "expired_key",
+            None,
+            "Authentication Error - Expired Key. Key Expiry time 2020-01-01 00:00:00",
+        ),
         (&*bearer(BLOCKED), 401, "auth_error", Some("None"), "Authentication Error, Key is blocked."),
         (&*bearer(ELSEWHERE), 403, "auth_error", Some("None"), "Access forbidden: IP address not allowed."),
     ] {
@@ -308,18 +361,33 @@ fn who_is_not_let_in_is_told_why_in_litellms_words() {
     assert_eq!(knock(&[]).error("message").as_deref(), Some("Authentication Error, No api key passed in."));
     assert_eq!(knock(&[("Authorization", &bearer(HERE))]).status, 200);
     let output = STAND.gateway.output();
-    assert!([NARROW, EXPIRED, BLOCKED, "sk-wrong-0123456789"].iter().all(|key| !output.contains(key)), "a key is in the log");
+    assert!(
+        [NARROW, EXPIRED, BLOCKED, "sk-wrong-0123456789"].iter().all(|key| !output.contains(key)),
+        "a key is in the log"
+    );
 }
 
 #[test]
 fn only_the_known_paths_exist_and_only_some_without_a_key() {
-    for (path, status) in [("/health/liveliness", 200), ("/health/readiness", 200), ("/v1/models", 401), ("/nothing", 404)] {
+    for (path, status) in
+        [("/health/liveliness", 200), ("/health/readiness", 200), ("/v1/models", 401), ("/nothing", 404)]
+    {
         assert_eq!(Client::ask(STAND.gateway.address(), &raw::get(path, &[])).status, status, "{path}");
     }
     let bearer = format!("Bearer {NARROW}");
-    for path in ["/key/generate", "/v1/files", "/openai/v1/files", "/config/update", "/v1/chat/completions/x", "/.env", "/ui", "/docs"] {
+    for path in [
+        "/key/generate",
+        "/v1/files",
+        "/openai/v1/files",
+        "/config/update",
+        "/v1/chat/completions/x",
+        "/.env",
+        "/ui",
+        "/docs",
+    ] {
         for method in ["GET", "POST", "PUT"] {
-            let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\nContent-Length: 0\r\n\r\n");
+            let request =
+                format!("{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\nContent-Length: 0\r\n\r\n");
             let answer = Client::ask(STAND.gateway.address(), request.as_bytes());
             assert!(matches!(answer.status, 404 | 405), "{method} {path}: {}", answer.status);
         }
@@ -341,9 +409,15 @@ fn flood(client: &mut Client, most: usize) -> usize {
 
 #[test]
 fn a_strangers_two_gigabytes_are_not_read() {
-    for framing in ["Content-Length: 2147483648", "Transfer-Encoding: chunked", "Content-Length: 2147483648\r\nExpect: 100-continue"] {
+    for framing in [
+        "Content-Length: 2147483648",
+        "Transfer-Encoding: chunked",
+        "Content-Length: 2147483648\r\nExpect: 100-continue",
+    ] {
         let mut client = Client::to(STAND.gateway.address());
-        let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-wrong-0123456789\r\n{framing}\r\n\r\n");
+        let head = format!(
+            "POST {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-wrong-0123456789\r\n{framing}\r\n\r\n"
+        );
         client.send(head.as_bytes());
         // The answer comes before any of the body.
         let answer = client.answer();
@@ -357,7 +431,11 @@ fn a_strangers_two_gigabytes_are_not_read() {
 
 #[test]
 fn a_body_over_the_limit_is_refused_as_soon_as_that_is_known() {
-    let head = |framing: &str| format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nX-Request-Id: too-large\r\nAuthorization: Bearer {MASTER}\r\n{framing}\r\n\r\n");
+    let head = |framing: &str| {
+        format!(
+            "POST {PATH} HTTP/1.1\r\nHost: x\r\nX-Request-Id: too-large\r\nAuthorization: Bearer {MASTER}\r\n{framing}\r\n\r\n"
+        )
+    };
     let mut client = Client::to(STAND.gateway.address());
     client.send(head(&format!("Content-Length: {}", MIB + 1)).as_bytes());
     let answer = client.answer();
@@ -367,12 +445,18 @@ fn a_body_over_the_limit_is_refused_as_soon_as_that_is_known() {
     let mut client = Client::to(STAND.gateway.address());
     client.send(head("Transfer-Encoding: chunked").as_bytes());
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
-    let taken = (0..1024).take_while(|_| client.try_send(chunk.as_bytes()) && client.hear(Duration::from_millis(1)) == Heard::Silence);
+    let taken = (0..1024)
+        .take_while(|_| client.try_send(chunk.as_bytes()) && client.hear(Duration::from_millis(1)) == Heard::Silence);
     assert!(taken.count() < 1024, "an endless body was taken");
     assert_eq!(client.answer().status, 413);
 
     let body = raw::chat("allowed", &format!(r#","x":"{}""#, "x".repeat(MIB)));
-    let answer = raw::post_h2c(STAND.gateway.address(), PATH, &[("authorization", &format!("Bearer {MASTER}"))], body.as_bytes());
+    let answer = raw::post_h2c(
+        STAND.gateway.address(),
+        PATH,
+        &[("authorization", &format!("Bearer {MASTER}"))],
+        body.as_bytes(),
+    );
     assert_eq!(answer.status, 413);
 
     let answer = ask(MASTER, PATH, &[("Content-Encoding", "gzip")], "{}");

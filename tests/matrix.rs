@@ -79,7 +79,8 @@ impl Pair {
         let start = |status, record| {
             let knobs = Knobs { status, ..Knobs::default() };
             let tls = road.tls.then(|| authority.leaf());
-            Server::start(Options { h2: road.h2, tls, record, record_bytes: 32 << 20, knobs, ..Options::default() }).unwrap()
+            Server::start(Options { h2: road.h2, tls, record, record_bytes: 32 << 20, knobs, ..Options::default() })
+                .unwrap()
         };
         Self { failing: start(503, 0), answering: start(200, 1) }
     }
@@ -131,10 +132,12 @@ impl Authority {
 /// A request of about this size, and what of it shall arrive.
 fn body(road: &Road, size: usize) -> (Vec<u8>, Vec<u8>) {
     let write = |model: &str| {
-        let mut body = format!(r#"{{"temperature":0.50,"model":"{model}","messages":[{{"role":"user","content":""#).into_bytes();
-        let words = b"A line of text, and \\\"quotes\\\" in it; 0123456789.\\n".iter().cycle();
-        let room = size.saturating_sub(150) / 50 * 50;
-        body.extend(words.take(room));
+        let mut body =
+            format!(r#"{{"temperature":0.50,"model":"{model}","messages":[{{"role":"user","content":""#).into_bytes();
+        body.extend_from_slice(br#"\"quotes\", \u00e9 and \n. "#);
+        // As an image is sent.
+        let line = b"QSBsaW5lIG9mIGFuIGltYWdlIGluIGJhc2U2NA+/QSBsaW5lIG";
+        body.extend(line.repeat(size.saturating_sub(200) / line.len()));
         body.extend_from_slice(br#""}] , "x_unknown":[1.0,null]}"#);
         body
     };

@@ -204,7 +204,8 @@ fn a_provider_that_never_begins_is_a_timeout() {
 
 #[test]
 fn a_stream_that_falls_silent_ends_in_an_error() {
-    let (answer, took) = timed(|| STAND.ask("silent", "hasty-stream", r#","stream":true,"mock":{"stall_after":3}"#).answer());
+    let (answer, took) =
+        timed(|| STAND.ask("silent", "hasty-stream", r#","stream":true,"mock":{"stall_after":3}"#).answer());
     within_reason(took);
     let text = answer.text();
     assert_eq!(answer.status, 200);
@@ -263,7 +264,8 @@ fn whoever_leaves_gives_back_what_was_held() {
     again("cut");
 
     let mut client = Client::to(stand.gateway.address());
-    let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nX-Request-Id: half-a-body\r\nAuthorization: Bearer {NARROW}\r\n");
+    let head =
+        format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nX-Request-Id: half-a-body\r\nAuthorization: Bearer {NARROW}\r\n");
     client.send(format!("{head}Content-Length: 100\r\n\r\n{{").as_bytes());
     drop(client);
     stand.closed("half-a-body", &[r#""outcome":"client_gone""#]);

@@ -23,7 +23,9 @@ static STAND: LazyLock<Stand> = LazyLock::new(|| {
     let scratch = Scratch::new("smuggle");
     let upstream = Hostile::start(|_| Play::completion());
     let deployment = hostile::deployment("m", "m", &upstream.url(), &[]);
-    let config = format!("model_list:\n{deployment}general_settings: {{master_key: {KEY}, header_timeout: 2, body_timeout: 2}}\n");
+    let config = format!(
+        "model_list:\n{deployment}general_settings: {{master_key: {KEY}, header_timeout: 2, body_timeout: 2}}\n"
+    );
     let config = scratch.write("config.yaml", &config);
     Stand { gateway: Process::gateway(config, &[]), upstream, _scratch: scratch }
 });
@@ -46,7 +48,11 @@ fn body(mark: &str) -> String {
 
 /// A complete request that must not be mistaken for a part of another.
 fn follower(mark: &str) -> Vec<u8> {
-    raw::post("/v1/chat/completions", &[("Authorization", &format!("Bearer {KEY}"))], body(&format!("after-{mark}")).as_bytes())
+    raw::post(
+        "/v1/chat/completions",
+        &[("Authorization", &format!("Bearer {KEY}"))],
+        body(&format!("after-{mark}")).as_bytes(),
+    )
 }
 
 /// Sends a request with a follower in the same segment, and holds what comes of it against what should.
@@ -126,7 +132,9 @@ fn a_length_and_chunks_together_are_never_served() {
 #[test]
 fn a_coding_in_disguise_leaves_the_length_in_force() {
     // The names are others: the length counts, and what hides behind it is a body of nonsense.
-    for (index, line) in ["Transfer_Encoding: chunked", "X-Transfer-Encoding: chunked", "TransferEncoding: chunked"].iter().enumerate() {
+    for (index, line) in
+        ["Transfer_Encoding: chunked", "X-Transfer-Encoding: chunked", "TransferEncoding: chunked"].iter().enumerate()
+    {
         let mark = format!("disguise-{index}");
         let payload = body(&mark);
         let head = head(&[line, &format!("Content-Length: {}", payload.len())]);
@@ -228,7 +236,8 @@ fn a_request_line_says_one_thing() {
         ("POST /v1/chat/completions?\t HTTP/1.1", Either),
         ("POST /v1/chat/completions\x7f HTTP/1.1", Refused),
         ("POST /v1/chat/\x01completions HTTP/1.1", Refused),
-        ("POST /v1/chat/completions#x HTTP/1.1", Refused),
+        // The fragment is dropped before anybody sees it, and goes nowhere either.
+        ("POST /v1/chat/completions#x HTTP/1.1", Either),
         ("POST /v1/./chat/completions HTTP/1.1", Refused),
         ("POST /v1\\chat\\completions HTTP/1.1", Refused),
     ]
@@ -261,7 +270,10 @@ fn header_lines_are_lines_of_headers() {
         ("Host: gateway\r\nExpect: 200-ok\r\n", Refused),
         ("Host: gateway\r\nExpect: 100-continue, x\r\n", Refused),
         ("Host: gateway\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", Either),
-        ("Host: gateway\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nConnection: Upgrade, HTTP2-Settings\r\n", Either),
+        (
+            "Host: gateway\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nConnection: Upgrade, HTTP2-Settings\r\n",
+            Either,
+        ),
         ("Host: gateway\r\nConnection: content-length\r\n", Either),
         ("Host: gateway\r\nConnection: close, authorization\r\n", Either),
         ("Host: gateway\r\nTE: trailers\r\nTrailer: Content-Length\r\n", Either),
@@ -295,7 +307,10 @@ fn a_body_that_nobody_asked_for_is_not_the_next_request() {
     {
         let mark = format!("unread-{index}");
         let hidden = follower(&mark);
-        let head = format!("{line}\r\nHost: gateway\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {}\r\n\r\n", hidden.len());
+        let head = format!(
+            "{line}\r\nHost: gateway\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {}\r\n\r\n",
+            hidden.len()
+        );
         let mut client = Client::to(STAND.gateway.address());
         client.send(&[head.as_bytes(), &hidden].concat());
         let answered = String::from_utf8_lossy(&client.to_end()).into_owned();
@@ -332,7 +347,10 @@ fn what_goes_up_was_written_by_the_gateway() {
     let received = STAND.upstream.received();
     let seen = received.iter().find(|seen| seen.body.contains(r#""fresh""#)).unwrap();
     assert!(seen.head.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{}", seen.head);
-    assert_eq!(seen.names(), ["accept-encoding", "authorization", "content-length", "content-type", "host", "user-agent"]);
+    assert_eq!(
+        seen.names(),
+        ["accept-encoding", "authorization", "content-length", "content-type", "host", "user-agent"]
+    );
     assert_eq!(seen.header("host"), Some(&*STAND.upstream.authority()));
     assert_eq!(seen.header("authorization"), Some(&*format!("Bearer {}", hostile::PROVIDER_KEY)));
 }

@@ -59,7 +59,8 @@ impl Play {
     /// An answer with its length. `headers` are whole lines.
     pub(crate) fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Self {
         let body = body.as_ref();
-        let mut bytes = format!("HTTP/1.1 {status} Status\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
+        let mut bytes =
+            format!("HTTP/1.1 {status} Status\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
         bytes.extend_from_slice(body);
         Self::raw(bytes)
     }
@@ -78,6 +79,12 @@ impl Play {
     pub(crate) fn events(events: &str) -> Self {
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
         Self::raw(format!("{head}{:x}\r\n{events}\r\n", events.len()))
+    }
+
+    /// Both answers, one right behind the other.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.bytes.extend_from_slice(&other.bytes);
+        self
     }
 
     /// Ends a chunked body.

@@ -14,8 +14,8 @@ mod process;
 pub(crate) mod raw;
 pub(crate) mod rig;
 mod scratch;
-pub(crate) mod tls;
 pub(crate) mod stand;
+pub(crate) mod tls;
 
 pub(crate) use process::Process;
 pub(crate) use scratch::Scratch;

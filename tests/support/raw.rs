@@ -189,7 +189,8 @@ impl Client {
         let text = String::from_utf8_lossy(&head).into_owned();
         let mut lines = text.split("\r\n");
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        let header = |line: &str| line.split_once(':').map(|(key, value)| (key.to_ascii_lowercase(), value.trim().to_owned()));
+        let header =
+            |line: &str| line.split_once(':').map(|(key, value)| (key.to_ascii_lowercase(), value.trim().to_owned()));
         Some(Answer { status, headers: lines.filter_map(header).collect(), ..Answer::default() })
     }
 
@@ -225,7 +226,12 @@ impl Client {
 
     fn take(&mut self, length: usize) -> Vec<u8> {
         while self.input.len() < length {
-            assert_eq!(self.hear(PATIENCE), Heard::Bytes, "a body broke off after {} of {length} bytes", self.input.len());
+            assert_eq!(
+                self.hear(PATIENCE),
+                Heard::Bytes,
+                "a body broke off after {} of {length} bytes",
+                self.input.len()
+            );
         }
         self.input.drain(..length).collect()
     }
@@ -237,7 +243,8 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 
 /// A POST with its length, with these headers besides.
 pub(crate) fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut request = format!("POST {path} HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n").into_bytes();
+    let mut request =
+        format!("POST {path} HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n").into_bytes();
     for (name, value) in headers {
         request.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }
