@@ -155,9 +155,9 @@ impl Answer {
     }
 
     /// Copies what a client may see of an upstream's head.
-    pub(super) fn pass_on(&mut self, from: &HeaderMap) {
+    pub(super) fn pass_on(&mut self, from: &HeaderMap, may_show: impl Fn(&[u8]) -> bool) {
         for (name, shown) in &PASSED_ON {
-            if let Some(value) = from.get(name) {
+            if let Some(value) = from.get(name).filter(|value| may_show(value.as_bytes())) {
                 self.headers.insert(shown, value.clone());
             }
         }

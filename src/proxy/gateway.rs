@@ -435,7 +435,7 @@ impl ProxyHttp for Gateway {
             Mode::Hold | Mode::Waiting => Answer::new(status, answer::JSON),
         };
         fresh.exchange(exchange, self.now());
-        fresh.pass_on(&response.headers);
+        fresh.pass_on(&response.headers, |value| exchange.may_show(value));
         if let Some(fault) = exchange.told() {
             fresh.fault(fault);
         }
