@@ -32,8 +32,9 @@ struct Theirs;
 impl ServeHttp for Theirs {
     async fn response(&self, _session: &mut ServerSession) -> Response<Vec<u8>> {
         let body = b"This service was here first.\n".to_vec();
+        let length = body.len();
         let mut response = Response::new(body);
-        response.headers_mut().insert("content-length", response.body().len().into());
+        response.headers_mut().insert("content-length", length.into());
         response
     }
 }

@@ -10,7 +10,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 
@@ -82,7 +82,7 @@ impl Secrets {
         };
         format!(
             "environment_variables:\n  CANARY_PROVIDER: {provider}\nmodel_list:\n{}{}{}router_settings:\n  num_retries: 1
-general_settings:\n  master_key: {master}\nvirtual_keys:
+general_settings:\n  master_key: {master}\n  header_timeout: 1\n  body_timeout: 1\nvirtual_keys:
   - key_hash: {}\n    key_alias: own\n    models: [chat, canned, gone, forbidden-not]\n  - key_hash: {}\n    key_alias: shut\n    blocked: true\n",
             deployment("chat", ""),
             deployment("canned", &format!("      mock_response: \"{answer}\"\n")),
@@ -189,7 +189,7 @@ fn raw(rig: &Rig, request: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(rig.gateway.address()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // What is refused early is reset perhaps before it was sent whole, and so may be its answer.
-    let _refused = stream.write_all(request).and_then(|()| stream.shutdown(Shutdown::Write));
+    let _refused = stream.write_all(request);
     let mut answer = Vec::new();
     let _reset = stream.read_to_end(&mut answer);
     answer

@@ -275,7 +275,7 @@ impl Gateway {
     fn ending(&self, context: &Context, error: Option<&Error>, expired: bool) -> Ending {
         if let Some(fault) = &context.fault {
             return match fault.kind {
-                Kind::UpstreamCut => Ending::UpstreamCut,
+                Kind::UpstreamCut if context.first_byte.is_some() => Ending::UpstreamCut,
                 Kind::UpstreamTimeout if context.stalled => Ending::Stalled,
                 _ if fault.origin == Origin::Client => Ending::Refused,
                 _ if fault.origin == Origin::Ours => Ending::Internal,

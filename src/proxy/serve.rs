@@ -32,6 +32,9 @@ const BACKLOG: u32 = 4096;
 const WATCH: Duration = Duration::from_secs(1);
 /// How long kept-alive connections may bring one more request after the drain began, to be told to close.
 const LINGER: Duration = Duration::from_secs(3);
+/// How long the exchanges that the end of the process cuts may take to settle: counting tokens for the first time loads
+/// a vocabulary.
+const SETTLE: Duration = Duration::from_secs(10);
 /// Attempts that Pingora allows a request: more than any configuration asks for, ours end by themselves.
 const ATTEMPTS_MAX: usize = 64;
 
@@ -93,7 +96,7 @@ pub fn serve(
     let served = runtime.block_on(run(gate.clone(), source, listen, inherited, ready));
     let cut = gate.in_flight();
     // What is still running is dropped here; every exchange among it settles in its drop.
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    runtime.shutdown_timeout(SETTLE);
     served?;
     let around = gate.around();
     around.telemetry.emit(&Event::Stopped(cut), around.clock.now());
