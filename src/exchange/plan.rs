@@ -84,7 +84,7 @@ impl Opened {
             attempts: 0,
             current: None,
             reply: Reply::Waiting,
-            body_wait: arrived.since(now),
+            body_wait: now.since(arrived),
             first_dispatch: None,
             settled_bill: None,
             closed: false,
