@@ -11,7 +11,7 @@ use tollgate::mock::{Options, Server};
 use tollgate::vocabulary::{Clock, KeyHash};
 
 use support::hostile;
-use support::raw::{self, Client, PATIENCE};
+use support::raw::{self, Client, Heard, PATIENCE};
 use support::{Process, Scratch};
 
 mod support;
@@ -165,6 +165,21 @@ fn a_body_that_drips_is_refused() {
         assert_eq!((answer.status, answer.closes()), (408, true), "{framing}: {}", answer.text());
         client.to_end();
     }
+}
+
+#[test]
+fn the_wait_for_a_clients_body_is_not_counted_as_ours() {
+    let pause = Duration::from_millis(200);
+    let request = raw::post(PATH, &[("Authorization", &format!("Bearer {KEY}"))], raw::chat("patient", "").as_bytes());
+    let (first, rest) = request.split_at(request.len() - 10);
+    let mut client = Client::to(STAND.gateway.address());
+    client.send(first);
+    assert_eq!(client.hear(pause), Heard::Silence);
+    client.send(rest);
+    let answer = client.answer();
+    let ms = |name: &str| answer.header(name).unwrap().parse::<f64>().unwrap();
+    let (whole, ours) = (ms("x-litellm-response-duration-ms"), ms("x-litellm-overhead-duration-ms"));
+    assert!(ours <= whole - pause.as_secs_f64() * 900.0, "{ours} of {whole} ms");
 }
 
 #[test]

@@ -300,6 +300,7 @@ pub(crate) fn post_h2c(address: SocketAddr, path: &str, headers: &[(&str, &str)]
 
 async fn exchange_h2c(address: SocketAddr, path: &str, headers: &[(&str, &str)], mut body: bytes::Bytes) -> Answer {
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
     let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
     let driver = tokio::spawn(connection);
     let mut request = http::Request::post(format!("http://gateway{path}")).header("content-type", "application/json");
