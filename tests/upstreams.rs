@@ -293,11 +293,9 @@ fn a_stream_that_breaks_ends_in_one_error_and_no_done() {
 
 #[test]
 fn the_providers_key_goes_to_the_provider_and_nowhere_else() {
-    for (model, members) in [
-        ("echo-in-error", ""),
-        ("echo-in-error", r#","stream":true"#),
-        ("echo-in-stream", r#","stream":true"#),
-    ] {
+    for (model, members) in
+        [("echo-in-error", ""), ("echo-in-error", r#","stream":true"#), ("echo-in-stream", r#","stream":true"#)]
+    {
         let answer = STAND.ask(model, members);
         assert!(!answer.whole().contains(PROVIDER_KEY), "{model}{members}: {}", answer.whole());
         assert_eq!(answer.header("x-echo"), None);

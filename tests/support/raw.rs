@@ -293,44 +293,77 @@ pub(crate) fn exchange(gateway: &Process, request_id: &str) -> String {
 
 /// A POST over HTTP/2 in clear, on a connection of its own.
 pub(crate) fn post_h2c(address: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let exchange = exchange_h2c(address, path, headers, bytes::Bytes::copy_from_slice(body));
-    runtime.block_on(async { tokio::time::timeout(2 * PATIENCE, exchange).await.unwrap() })
+    h2c(async {
+        let mut stream = Stream::open(address, path, headers, body.len()).await;
+        stream.send(bytes::Bytes::copy_from_slice(body), true).await;
+        stream.answer().await
+    })
 }
 
-async fn exchange_h2c(address: SocketAddr, path: &str, headers: &[(&str, &str)], mut body: bytes::Bytes) -> Answer {
-    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
-    let driver = tokio::spawn(connection);
-    let mut request = http::Request::post(format!("http://gateway{path}")).header("content-type", "application/json");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
+/// Runs a client of HTTP/2 to its end.
+pub(crate) fn h2c<T>(client: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(2 * PATIENCE, client).await.unwrap() })
+}
+
+/// A request over HTTP/2 in clear, on a connection of its own. When it is dropped the stream is reset.
+pub(crate) struct Stream {
+    _sender: h2::client::SendRequest<bytes::Bytes>,
+    body: h2::SendStream<bytes::Bytes>,
+    response: h2::client::ResponseFuture,
+}
+
+impl Stream {
+    /// Connects and sends the head of a POST.
+    pub(crate) async fn open(address: SocketAddr, path: &str, headers: &[(&str, &str)], length: usize) -> Self {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let mut request =
+            http::Request::post(format!("http://gateway{path}")).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.header("content-length", length).body(()).unwrap();
+        let (response, body) = sender.send_request(request, false).unwrap();
+        Self { _sender: sender, body, response }
     }
-    let request = request.header("content-length", body.len()).body(()).unwrap();
-    let (response, mut send) = sender.send_request(request, body.is_empty()).unwrap();
-    while !body.is_empty() {
-        send.reserve_capacity(body.len());
-        let Some(Ok(room)) = std::future::poll_fn(|task| send.poll_capacity(task)).await else { break };
-        let part = body.split_to(room.min(body.len()));
-        if send.send_data(part, body.is_empty()).is_err() {
-            break;
+
+    /// Sends a part of the body; what the other side no longer wants is let go.
+    pub(crate) async fn send(&mut self, mut part: bytes::Bytes, last: bool) {
+        while !part.is_empty() {
+            self.body.reserve_capacity(part.len());
+            let Some(Ok(room)) = std::future::poll_fn(|task| self.body.poll_capacity(task)).await else { return };
+            let piece = part.split_to(room.min(part.len()));
+            if self.body.send_data(piece, last && part.is_empty()).is_err() {
+                return;
+            }
         }
     }
-    let (head, mut incoming) = response.await.unwrap().into_parts();
-    let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-    };
-    let mut answer = Answer {
-        status: head.status.as_u16(),
-        headers: head.headers.iter().map(header).collect(),
-        ..Answer::default()
-    };
-    while let Some(data) = incoming.data().await {
-        let data = data.unwrap();
-        incoming.flow_control().release_capacity(data.len()).unwrap();
-        answer.body.extend_from_slice(&data);
+
+    /// Waits for the whole answer.
+    pub(crate) async fn answer(self) -> Answer {
+        let (head, mut incoming) = self.response.await.unwrap().into_parts();
+        let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        let mut answer = Answer {
+            status: head.status.as_u16(),
+            headers: head.headers.iter().map(header).collect(),
+            ..Answer::default()
+        };
+        while let Some(data) = incoming.data().await {
+            let data = data.unwrap();
+            incoming.flow_control().release_capacity(data.len()).unwrap();
+            answer.body.extend_from_slice(&data);
+        }
+        answer
     }
-    drop(sender);
-    driver.abort();
-    answer
+
+    /// Waits until the answer has begun to flow, and gives it up.
+    pub(crate) async fn leave_midway(self) {
+        let mut incoming = self.response.await.unwrap().into_body();
+        incoming.data().await.unwrap().unwrap();
+    }
 }
