@@ -33,7 +33,7 @@ pub enum Command {
         json: bool,
     },
     /// Run a fake provider: OpenAI chat, completions and embeddings, JSON and SSE, that misbehaves on request.
-    Mock(crate::mock::Args),
+    Mock(Box<crate::mock::Args>),
     /// Print every configuration key with its default, meaning and example (the text of conf/full.yaml).
     Keys {
         /// As a Markdown table.

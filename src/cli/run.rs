@@ -22,7 +22,7 @@ const UNUSABLE: u8 = 1;
 pub fn run(arguments: Arguments) -> u8 {
     let done = match arguments.command {
         Some(Command::Check { file, json }) => return run_check(&file, json),
-        Some(Command::Mock(mock)) => crate::mock::run(mock),
+        Some(Command::Mock(mock)) => crate::mock::run(*mock),
         Some(Command::Keys { markdown }) => print_keys(markdown),
         None => return run_serve(&arguments.serve),
     };

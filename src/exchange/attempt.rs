@@ -1,6 +1,5 @@
 //! One try at one deployment: the choice, the request written for it, and whether to try again.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -144,7 +143,7 @@ impl Planned {
     }
 
     /// The client's body with the edits this deployment needs; everything else byte for byte.
-    fn write_body(&self, deployment: &Deployment, model: &Cow<'_, str>) -> Segments {
+    fn write_body(&self, deployment: &Deployment, model: &str) -> Segments {
         let mut edits = Edits::new();
         self.edit_model(model, &mut edits);
         let dropped = self.dropped(deployment);
@@ -211,7 +210,8 @@ impl Planned {
                 edits.insert(name, value.as_bytes());
             }
         }
-        for (name, value) in extra.iter().filter(|(name, _)| name != "model" && name != "stream") {
+        let ours = |name: &str| self.output_cap.is_some() && is_output_cap(name);
+        for (name, value) in extra.iter().filter(|(name, _)| name != "model" && name != "stream" && !ours(name)) {
             match present(name) {
                 Some(member) => {
                     edits.replace(request.document.members[member].value, Bytes::copy_from_slice(value.as_bytes()))
@@ -220,11 +220,26 @@ impl Planned {
             }
         }
         if let Some(most) = self.output_cap {
-            let name = match request.endpoint {
-                Endpoint::ChatCompletions => deployment.provider.output_cap(),
-                _ => "max_tokens",
-            };
-            edits.insert(name, most.to_string().as_bytes());
+            let (name, most) = (self.output_cap_name(deployment), most.to_string());
+            match present(name) {
+                // Null: the client named it and set no bound.
+                Some(member) => edits.replace(request.document.members[member].value, Bytes::from(most)),
+                None => edits.insert(name, most.as_bytes()),
+            }
+        }
+    }
+
+    /// What the provider calls the bound on an answer, or the other name where that one must not reach it.
+    fn output_cap_name(&self, deployment: &Deployment) -> &'static str {
+        let usual = match self.request.endpoint {
+            Endpoint::ChatCompletions => deployment.provider.output_cap(),
+            _ => "max_tokens",
+        };
+        let dropped = deployment.settings.additional_drop_params.iter().any(|name| name == usual);
+        match (usual, self.request.endpoint) {
+            ("max_tokens", Endpoint::ChatCompletions) if dropped => "max_completion_tokens",
+            ("max_completion_tokens", _) if dropped => "max_tokens",
+            _ => usual,
         }
     }
 
@@ -276,7 +291,7 @@ impl Planned {
     }
 }
 
-fn is_output_cap(name: &str) -> bool {
+pub(super) fn is_output_cap(name: &str) -> bool {
     matches!(name, "max_tokens" | "max_completion_tokens")
 }
 

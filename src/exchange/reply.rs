@@ -39,6 +39,7 @@ pub enum Treatment {
 }
 
 /// The state of the answer.
+#[expect(clippy::large_enum_variant, reason = "one per exchange, which is in a box already")]
 pub(super) enum Reply {
     /// No head yet.
     Waiting,
@@ -249,13 +250,21 @@ impl Planned {
         told
     }
 
+    /// Whether a header's value may go to the client: it repeats no credential that the upstream was asked with.
+    pub fn may_show(&self, value: &[u8]) -> bool {
+        self.credentials().all(|secret| memchr::memmem::find(value, secret.expose().as_bytes()).is_none())
+    }
+
     /// What an upstream must not tell a client: the credentials it was asked with.
     fn secrets(&self) -> Vec<Secret> {
-        let Some(current) = &self.current else { return Vec::new() };
-        let settings = &self.common.world.deployments[current.deployment].settings;
-        let headers = settings.extra_headers.iter().map(|(_, value)| value);
-        let secrets = settings.api_key.iter().chain(&settings.azure_ad_token).chain(headers);
-        secrets.filter(|secret| secret.expose().len() >= 6).cloned().collect()
+        self.credentials().cloned().collect()
+    }
+
+    fn credentials(&self) -> impl Iterator<Item = &Secret> {
+        let settings = self.deployment().map(|deployment| &deployment.settings);
+        let keys = settings.into_iter().flat_map(|settings| settings.api_key.iter().chain(&settings.azure_ad_token));
+        let headers = settings.into_iter().flat_map(|settings| settings.extra_headers.iter().map(|(_, value)| value));
+        keys.chain(headers).filter(|secret| secret.expose().len() >= 6)
     }
 
     fn upstream_ended(&mut self, now: Now) {

@@ -53,12 +53,18 @@ static PASSED_ON: [(HeaderName, HeaderName); 11] = [
         HeaderName::from_static("x-ratelimit-reset-requests"),
         HeaderName::from_static("llm_provider-x-ratelimit-reset-requests"),
     ),
-    (HeaderName::from_static("x-ratelimit-limit-tokens"), HeaderName::from_static("llm_provider-x-ratelimit-limit-tokens")),
+    (
+        HeaderName::from_static("x-ratelimit-limit-tokens"),
+        HeaderName::from_static("llm_provider-x-ratelimit-limit-tokens"),
+    ),
     (
         HeaderName::from_static("x-ratelimit-remaining-tokens"),
         HeaderName::from_static("llm_provider-x-ratelimit-remaining-tokens"),
     ),
-    (HeaderName::from_static("x-ratelimit-reset-tokens"), HeaderName::from_static("llm_provider-x-ratelimit-reset-tokens")),
+    (
+        HeaderName::from_static("x-ratelimit-reset-tokens"),
+        HeaderName::from_static("llm_provider-x-ratelimit-reset-tokens"),
+    ),
 ];
 
 /// The head of an answer while it is written. Names are constants: nothing is parsed and their case is not kept.
@@ -149,9 +155,9 @@ impl Answer {
     }
 
     /// Copies what a client may see of an upstream's head.
-    pub(super) fn pass_on(&mut self, from: &HeaderMap) {
+    pub(super) fn pass_on(&mut self, from: &HeaderMap, may_show: impl Fn(&[u8]) -> bool) {
         for (name, shown) in &PASSED_ON {
-            if let Some(value) = from.get(name) {
+            if let Some(value) = from.get(name).filter(|value| may_show(value.as_bytes())) {
                 self.headers.insert(shown, value.clone());
             }
         }

@@ -15,12 +15,12 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tokio::time::Instant;
 
+use super::answer::{self, Answer};
 use super::context::{Context, Decided, Mode, Sending};
 use super::framing::{self, Framing};
 use super::gate::Gate;
 use super::guard::HEAD;
 use super::replay::{self, Shared};
-use super::answer::{self, Answer};
 use super::{body, peer};
 use crate::exchange::{
     Again, Ending, Entry, Head, LocalAnswer, Opened, Outbound, Planned, Refused, Sent, Treatment, UpstreamHead,
@@ -166,8 +166,7 @@ impl Gateway {
         let Some(exchange) = &mut context.exchange else { return Ok(false) };
         let now = self.now();
         let Some(body) = exchange.canned(now) else { return Ok(false) };
-        let mut head =
-            if exchange.wants_stream() { Answer::stream(200) } else { Answer::new(200, answer::JSON) };
+        let mut head = if exchange.wants_stream() { Answer::stream(200) } else { Answer::new(200, answer::JSON) };
         head.exchange(exchange, now);
         Answer::final_headers(&mut head.headers, exchange, now);
         context.first_byte = Some(now);
@@ -259,10 +258,10 @@ impl Gateway {
 
     fn push_stream(&self, context: &mut Context, chunk: Option<Bytes>, end: bool) -> Result<Option<Bytes>> {
         let Some(exchange) = &mut context.exchange else { return Ok(None) };
-        if let Some(chunk) = chunk.filter(|chunk| !chunk.is_empty()) {
-            if let Err(fault) = exchange.push(chunk, &mut context.out) {
-                return Err(self.stop(context, Again::No, fault));
-            }
+        if let Some(chunk) = chunk.filter(|chunk| !chunk.is_empty())
+            && let Err(fault) = exchange.push(chunk, &mut context.out)
+        {
+            return Err(self.stop(context, Again::No, fault));
         }
         if end && let Some(fault) = exchange.finish_stream(&mut context.out, self.now()) {
             context.fault = Some(fault);
@@ -437,7 +436,7 @@ impl ProxyHttp for Gateway {
             Mode::Hold | Mode::Waiting => Answer::new(status, answer::JSON),
         };
         fresh.exchange(exchange, self.now());
-        fresh.pass_on(&response.headers);
+        fresh.pass_on(&response.headers, |value| exchange.may_show(value));
         if let Some(fault) = exchange.told() {
             fresh.fault(fault);
         }
@@ -462,10 +461,10 @@ impl ProxyHttp for Gateway {
         match context.mode {
             Mode::Stream => *body = self.push_stream(context, chunk, end)?,
             Mode::Hold => {
-                if let (Some(chunk), Some(exchange)) = (chunk, &mut context.exchange) {
-                    if let Err(fault) = exchange.push(chunk, &mut context.out) {
-                        return Err(self.stop(context, Again::No, fault));
-                    }
+                if let (Some(chunk), Some(exchange)) = (chunk, &mut context.exchange)
+                    && let Err(fault) = exchange.push(chunk, &mut context.out)
+                {
+                    return Err(self.stop(context, Again::No, fault));
                 }
                 if end {
                     self.finish_held(context)?;

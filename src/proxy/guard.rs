@@ -83,7 +83,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             Poll::Ready(result) => {
                 if buffer.filled().len() > before {
                     // Only the first byte of a head starts the clock; a head that comes whole never arms the timer.
-                    let _ = this.clock.0.compare_exchange(WAITING, READING, Ordering::Relaxed, Ordering::Relaxed);
+                    let _another_head =
+                        this.clock.0.compare_exchange(WAITING, READING, Ordering::Relaxed, Ordering::Relaxed);
                 }
                 Poll::Ready(result)
             }

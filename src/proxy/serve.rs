@@ -272,7 +272,7 @@ async fn hand_over(gate: &Gate, listener: &TcpListener) -> bool {
 fn own_binary() -> io::Result<PathBuf> {
     let path = std::env::current_exe()?;
     let text = path.to_string_lossy();
-    Ok(text.strip_suffix(" (deleted)").map(PathBuf::from).unwrap_or(path.clone()))
+    Ok(text.strip_suffix(" (deleted)").map(PathBuf::from).unwrap_or_else(|| path.clone()))
 }
 
 async fn drain(

@@ -53,7 +53,7 @@ pub fn choose(members: &[Member], tried: Tried, usable: impl Fn(usize) -> bool, 
     if total == 0 {
         return candidates.next().map(|(position, _)| position);
     }
-    let mut ticket = u128::from(random) * total >> 64;
+    let mut ticket = (u128::from(random) * total) >> 64;
     candidates
         .find(|(_, member)| match ticket.checked_sub(u128::from(member.share)) {
             Some(rest) => {

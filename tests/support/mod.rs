@@ -9,7 +9,9 @@
 )]
 
 pub(crate) mod client;
+pub(crate) mod hostile;
 mod process;
+pub(crate) mod raw;
 pub(crate) mod rig;
 mod scratch;
 pub(crate) mod stand;
