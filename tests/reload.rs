@@ -60,9 +60,10 @@ fn reloads(rig: &Rig, result: &str) -> usize {
 
 /// Sends SIGHUP and waits until it was acted upon.
 fn hang_up(rig: &Rig, result: &str) {
-    let before = reloads(rig, result);
+    let before = rig.gateway.printed();
     rig.gateway.signal("HUP");
-    eventually("the configuration was read again", || reloads(rig, result) > before);
+    let line = format!(r#""event":"reload","result":"{result}""#);
+    eventually("the configuration was read again", || rig.gateway.output_from(before).contains(&line));
 }
 
 /// Calls without a pause until `work` is done; how many were answered and how many of them were not as they should be.

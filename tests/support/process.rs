@@ -77,6 +77,16 @@ impl Process {
         self.output.text()
     }
 
+    /// How much it has printed so far, to hand to `output_from`.
+    pub(crate) fn printed(&self) -> usize {
+        self.output.0.lock().unwrap().len()
+    }
+
+    /// What it has printed since.
+    pub(crate) fn output_from(&self, printed: usize) -> String {
+        self.output.0.lock().unwrap()[printed..].to_owned()
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
