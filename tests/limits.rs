@@ -174,7 +174,7 @@ fn what_never_went_upstream_costs_nothing_and_what_did_costs_its_estimate() {
     let clock = Clock::manual(MORNING);
     let key = VirtualKey { rpm_limit: Some(10), tpm_limit: Some(100), ..virtual_key() };
     let limits = KeyLimits::of(&key, None, clock.now());
-    let left = || limits.snapshot("fast", "gpt-4o", clock.now()).key.map(|level| level.unwrap().remaining);
+    let left = || limits.snapshot("fast", "gpt-4o", clock.now()).key.map(|level| level.unwrap().remaining());
     drop(limits.admit(&ask(40), clock.now()).unwrap());
     assert_eq!(left(), [10, 100]);
     let mut sent = limits.admit(&ask(40), clock.now()).unwrap();
@@ -214,7 +214,7 @@ fn a_reload_forgives_nothing() {
     let after = build(&VirtualKey { rpm_limit: Some(100), ..key }, Some(&before));
     let limits = &after.find("sk-limits-0123456789").unwrap().limits;
     assert_eq!(limits.admit(&ask(1), clock.now()).unwrap_err().limit_type, LimitType::Parallel);
-    assert_eq!(limits.snapshot("fast", "gpt-4o", clock.now()).key[0].unwrap().remaining, 90);
+    assert_eq!(limits.snapshot("fast", "gpt-4o", clock.now()).key[0].unwrap().remaining(), 90);
     drop(held);
     assert!(limits.admit(&ask(1), clock.now()).is_ok());
 }

@@ -210,7 +210,8 @@ impl Planned {
                 edits.insert(name, value.as_bytes());
             }
         }
-        for (name, value) in extra.iter().filter(|(name, _)| name != "model" && name != "stream") {
+        let ours = |name: &str| self.output_cap.is_some() && is_output_cap(name);
+        for (name, value) in extra.iter().filter(|(name, _)| name != "model" && name != "stream" && !ours(name)) {
             match present(name) {
                 Some(member) => {
                     edits.replace(request.document.members[member].value, Bytes::copy_from_slice(value.as_bytes()))
@@ -219,11 +220,26 @@ impl Planned {
             }
         }
         if let Some(most) = self.output_cap {
-            let name = match request.endpoint {
-                Endpoint::ChatCompletions => deployment.provider.output_cap(),
-                _ => "max_tokens",
-            };
-            edits.insert(name, most.to_string().as_bytes());
+            let (name, most) = (self.output_cap_name(deployment), most.to_string());
+            match present(name) {
+                // Null: the client named it and set no bound.
+                Some(member) => edits.replace(request.document.members[member].value, Bytes::from(most)),
+                None => edits.insert(name, most.as_bytes()),
+            }
+        }
+    }
+
+    /// What the provider calls the bound on an answer, or the other name where that one must not reach it.
+    fn output_cap_name(&self, deployment: &Deployment) -> &'static str {
+        let usual = match self.request.endpoint {
+            Endpoint::ChatCompletions => deployment.provider.output_cap(),
+            _ => "max_tokens",
+        };
+        let dropped = deployment.settings.additional_drop_params.iter().any(|name| name == usual);
+        match (usual, self.request.endpoint) {
+            ("max_tokens", Endpoint::ChatCompletions) if dropped => "max_completion_tokens",
+            ("max_completion_tokens", _) if dropped => "max_tokens",
+            _ => usual,
         }
     }
 
@@ -275,7 +291,7 @@ impl Planned {
     }
 }
 
-fn is_output_cap(name: &str) -> bool {
+pub(super) fn is_output_cap(name: &str) -> bool {
     matches!(name, "max_tokens" | "max_completion_tokens")
 }
 

@@ -106,9 +106,16 @@ impl Planned {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
+        self.common.closed = true;
         let bill = self.bill();
         let used = bill.usage.usage().map_or(0, Usage::total);
-        std::mem::take(&mut self.permit).settle(Some(used), now);
+        let permit = std::mem::take(&mut self.permit);
+        if self.attempts > 0 {
+            permit.settle(Some(used), now);
+        } else {
+            // Never sent: what was taken is given back.
+            drop(permit);
+        }
         if let Some(permit) = self.current.as_mut().and_then(|current| current.permit.take()) {
             permit.settle(Some(used), now);
         }
@@ -192,8 +199,20 @@ fn outcome(ending: Ending) -> Outcome {
     }
 }
 
+/// An exchange that was dropped before it was planned, or before its refusal was sent, has its record all the same.
+impl Drop for Common {
+    fn drop(&mut self) {
+        if !self.closed {
+            let now = self.world.around.clock.now();
+            let fault = Fault::ours(Kind::Internal, "the exchange was dropped");
+            refused(self, &fault, 500, 0, Ending::Internal, now);
+        }
+    }
+}
+
 /// Closes an exchange that was never planned.
-pub(super) fn refused(common: &Common, fault: &Fault, status: u16, bytes_out: u64, ending: Ending, now: Now) {
+pub(super) fn refused(common: &mut Common, fault: &Fault, status: u16, bytes_out: u64, ending: Ending, now: Now) {
+    common.closed = true;
     common.world.around.ledger.record(Receipt {
         exchange: common.id.as_str().into(),
         key: common.caller.as_ref().and_then(|caller| caller.key()).map(|key| key.hash),

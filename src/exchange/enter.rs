@@ -1,5 +1,6 @@
 //! The door: route, key and address, before any byte of the body is read.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ pub(super) struct Common {
     pub(super) target: Target,
     pub(super) client_ip: Option<IpAddr>,
     pub(super) bytes_in: u64,
+    /// Its record is written, or is another's to write.
+    pub(super) closed: bool,
 }
 
 impl Common {
@@ -60,7 +63,21 @@ impl Common {
             target: Target::None,
             client_ip,
             bytes_in: 0,
+            closed: false,
         }
+    }
+
+    /// The same exchange, for whoever closes it from here on.
+    pub(super) fn hand_over(&mut self) -> Self {
+        let heir = self.clone();
+        self.closed = true;
+        heir
+    }
+
+    /// Ends an exchange that needs no record: it was answered here.
+    fn local(mut self, answer: LocalAnswer) -> Entry {
+        self.closed = true;
+        Entry::Local(answer)
     }
 
     pub(super) fn request_id(&self) -> &str {
@@ -84,6 +101,12 @@ pub struct Refused {
     pub(super) common: Common,
 }
 
+impl fmt::Debug for Refused {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Refused").field("fault", &self.fault).finish_non_exhaustive()
+    }
+}
+
 impl Refused {
     pub(super) fn new(common: Common, fault: Fault) -> Box<Self> {
         Box::new(Self { fault, headers: Vec::new(), common })
@@ -100,8 +123,8 @@ impl Refused {
     }
 
     /// Closes the exchange once its answer is written: the one record of it.
-    pub fn close(self, status: u16, bytes_out: u64, ending: Ending, now: Now) {
-        super::close::refused(&self.common, &self.fault, status, bytes_out, ending, now);
+    pub fn close(mut self, status: u16, bytes_out: u64, ending: Ending, now: Now) {
+        super::close::refused(&mut self.common, &self.fault, status, bytes_out, ending, now);
     }
 }
 
@@ -116,10 +139,10 @@ impl Opened {
         common.request_id = text(head, "x-request-id");
         common.endpoint = label(&route);
         if let Some(answer) = local::open_to_all(&route) {
-            return Ok(Entry::Local(answer));
+            return Ok(common.local(answer));
         }
         if matches!(route, Route::Metrics) && local::metrics_are_open(world, head.client_ip) {
-            return Ok(Entry::Local(LocalAnswer::Metrics));
+            return Ok(common.local(LocalAnswer::Metrics));
         }
         if let Err(fault) = no_such_route(&route) {
             return Err(Refused::new(common, fault));
@@ -133,9 +156,10 @@ impl Opened {
                 Ok(()) => Ok(Entry::Call(Box::new(Self { common, endpoint, path_model: model }))),
                 Err(fault) => Err(Refused::new(common, fault)),
             },
-            other => local::for_callers(world, &other, common.caller.as_ref())
-                .map(Entry::Local)
-                .map_err(|fault| Refused::new(common, fault)),
+            other => match local::for_callers(world, &other, common.caller.as_ref()) {
+                Ok(answer) => Ok(common.local(answer)),
+                Err(fault) => Err(Refused::new(common, fault)),
+            },
         }
     }
 

@@ -14,8 +14,7 @@ impl World {
             let label = KeyLabel::Virtual(index);
             let snapshot = key.limits.snapshot("", "", now);
             for (level, of) in snapshot.key.into_iter().zip([Limited::Requests, Limited::Tokens]) {
-                if let Some(Level { limit, remaining, .. }) = level {
-                    let left = i64::try_from(remaining).unwrap_or(i64::MAX);
+                if let Some(Level { limit, left, .. }) = level {
                     out(&self.handles, Gauge::Limit { key: label, target: Target::None, of, left, max: limit });
                 }
             }

@@ -16,6 +16,7 @@ mod enter;
 mod estimate;
 mod levels;
 mod local;
+mod offer;
 mod plan;
 mod reply;
 mod world;

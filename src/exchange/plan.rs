@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::attempt::Current;
 use super::close::Bill;
 use super::enter::{Common, Opened, Refused};
+use super::offer::Offers;
 use super::reply::Reply;
 use super::{Deployment, World, estimate};
 use crate::config::UnknownPrice;
@@ -14,13 +15,11 @@ use crate::dialect::openai::{Endpoint, Request};
 use crate::json;
 use crate::ledger::{AccountId, Hold, Ledger, Refusal};
 use crate::policy::{Ask, Denied, Permit};
-use crate::pricing::{Demand, Media, Price, ServiceTier, prompt};
+use crate::pricing::{Demand, Media, ServiceTier, prompt};
 use crate::routing::{Group, Tried};
 use crate::telemetry::Target;
 use crate::vocabulary::{Fault, Kind, ModelName, Now, PicoUsd};
 
-/// What a model may answer at most where nobody published it and the client set no bound.
-const COMPLETION_UNKNOWN: u64 = 4096;
 /// What a provider may add to a prompt around the messages, in tokens.
 const FRAME_TOKENS: u64 = 16;
 
@@ -147,6 +146,14 @@ fn rate_limited(common: Common, denied: &Denied) -> Box<Refused> {
 }
 
 impl Common {
+    /// The accounts it spends from: everything that passes counts in the global one.
+    fn accounts(&self) -> &[AccountId] {
+        match self.caller.as_ref().and_then(|caller| caller.key()) {
+            Some(key) => self.world.accounts(&key.hash),
+            None => &[AccountId::Global],
+        }
+    }
+
     pub(super) fn key_settings(&self) -> Option<&crate::config::VirtualKey> {
         match self.key {
             crate::telemetry::KeyLabel::Virtual(index) => self.world.settings.virtual_keys.get(index as usize),
@@ -213,43 +220,38 @@ impl Planned {
     /// Ends an exchange that was not sent: what was reserved is given back.
     pub(super) fn refuse(mut self, fault: Fault) -> Box<Refused> {
         self.closed = true;
+        let common = self.common.hand_over();
         if let Some(hold) = self.hold.take() {
             hold.void();
         }
-        Refused::new(self.common.clone(), fault)
+        Refused::new(common, fault)
     }
 
     /// Holds the most this request can cost on any deployment of its group. Far from the limit a bound by length will do;
     /// near it the prompt is counted, and an answer whose length the client left open is bounded to what can be paid.
     fn reserve(&mut self, now: Now) -> Result<(), Fault> {
         let world = self.common.world.clone();
-        let prices = self.prices(&world)?;
-        let Some(key) = self.common.caller.as_ref().and_then(|caller| caller.key()) else { return Ok(()) };
-        let accounts = world.accounts(&key.hash);
-        if accounts.is_empty() {
-            return Ok(());
-        }
-        let demand = self.demand(&prices, self.request.body.len() as u64);
-        let rough = worst_case(&prices, &demand);
-        let refusal = match hold(&world, accounts, rough, now) {
+        let offers = self.offers(&world)?;
+        let accounts = self.common.accounts();
+        let demand = self.demand(self.request.body.len() as u64);
+        let refusal = match hold(&world, accounts, offers.worst_case(&demand), now) {
             Ok(hold) => return self.keep(hold),
             Err(refusal) => refusal,
         };
         let counted = prompt::estimate_prompt(self.request.model.as_str(), &self.request.body);
         let prompt = (counted + counted / 10 + FRAME_TOKENS).min(demand.prompt.max(FRAME_TOKENS));
         let demand = Demand { prompt, media: media(&self.request.body), ..demand };
-        if let Ok(hold) = hold(&world, accounts, worst_case(&prices, &demand), now) {
+        if let Ok(hold) = hold(&world, accounts, offers.worst_case(&demand), now) {
             return self.keep(hold);
         }
-        match self.affordable_answer(&prices, &demand, world.around.ledger.affordable(accounts, now)) {
-            Some(answer) => {
-                self.output_cap = Some(answer / self.request.choices);
-                let demand = Demand { completion: answer, ..demand };
-                let hold = hold(&world, accounts, worst_case(&prices, &demand), now)?;
-                self.keep(hold)
-            }
-            None => Err(refusal.into()),
+        if self.request.max_tokens().is_some() || self.request.endpoint == Endpoint::Embeddings {
+            return Err(refusal.into());
         }
+        let left = world.around.ledger.affordable(accounts, now);
+        let Some(bound) = offers.affordable_bound(&demand, left) else { return Err(refusal.into()) };
+        let hold = hold(&world, accounts, offers.worst_case_bounded(&demand, bound), now)?;
+        self.output_cap = Some(bound);
+        self.keep(hold)
     }
 
     fn keep(&mut self, hold: Hold) -> Result<(), Fault> {
@@ -257,57 +259,26 @@ impl Planned {
         Ok(())
     }
 
-    /// The most answer tokens, over all choices, that `left` pays for; None when the client set a bound itself or not
-    /// even one token a choice can be paid.
-    fn affordable_answer(&self, prices: &[Arc<Price>], demand: &Demand, left: PicoUsd) -> Option<u64> {
-        if self.request.max_tokens().is_some() || self.request.endpoint == Endpoint::Embeddings {
-            return None;
-        }
-        let fits = |completion: u64| worst_case(prices, &Demand { completion, ..*demand }) <= left;
-        let (mut low, mut high) = (0, demand.completion);
-        while low < high {
-            let middle = low + (high - low).div_ceil(2);
-            if fits(middle) {
-                low = middle;
-            } else {
-                high = middle - 1;
+    /// What every deployment of the group may answer, and for how much.
+    fn offers(&self, world: &World) -> Result<Offers, Fault> {
+        let mut offers = Offers::default();
+        for member in &self.group.members {
+            let deployment = &world.deployments[member.deployment];
+            let price = world.price(member.deployment, &deployment.upstream_model(self.captured.as_deref()));
+            match price.filter(|price| price.is_known()) {
+                Some(price) => offers.add(&self.request, deployment, price),
+                None if world.settings.unknown_price == UnknownPrice::Refuse => {
+                    return Err(unknown_price(&self.request.model));
+                }
+                None => {}
             }
         }
-        (low >= self.request.choices && fits(low)).then_some(low)
+        Ok(offers)
     }
 
-    /// The prices of all deployments of the group.
-    fn prices(&self, world: &World) -> Result<Vec<Arc<Price>>, Fault> {
-        let price = |member: &crate::routing::Member| {
-            let deployment = &world.deployments[member.deployment];
-            world.price(member.deployment, &deployment.upstream_model(self.captured.as_deref()))
-        };
-        let prices: Vec<_> = self.group.members.iter().filter_map(price).filter(|price| price.is_known()).collect();
-        if prices.len() < self.group.members.len() && world.settings.unknown_price == UnknownPrice::Refuse {
-            let text = format!(
-                "no price is known for model {}: requests for it are refused (general_settings.unknown_price)",
-                self.request.model
-            );
-            return Err(Fault::client(Kind::PriceUnknown, text).param("model"));
-        }
-        Ok(prices)
-    }
-
-    fn demand(&self, prices: &[Arc<Price>], prompt: u64) -> Demand {
-        let published = prices.iter().filter_map(|price| price.limits.max_output_tokens).max();
-        let configured = self
-            .group
-            .members
-            .iter()
-            .filter_map(|member| self.common.world.deployments[member.deployment].settings.max_output_tokens)
-            .max();
-        let completion = match (self.request.endpoint, self.request.max_tokens()) {
-            (Endpoint::Embeddings, _) => 0,
-            (_, Some(most)) => most,
-            (_, None) => configured.or(published).unwrap_or(COMPLETION_UNKNOWN),
-        };
-        let completion = completion.saturating_mul(self.request.choices);
-        Demand { prompt, completion, tier: self.tier(), media: Media::Mixed }
+    /// The answer's side is each deployment's own.
+    fn demand(&self, prompt: u64) -> Demand {
+        Demand { prompt, completion: 0, tier: self.tier(), media: Media::Mixed }
     }
 
     /// The service tier that the client asked for.
@@ -325,8 +296,10 @@ fn media(body: &[u8]) -> Media {
     if has("input_audio") || has("image_url") { Media::Mixed } else { Media::Text }
 }
 
-fn worst_case(prices: &[Arc<Price>], demand: &Demand) -> PicoUsd {
-    prices.iter().map(|price| price.worst_case(demand)).max().unwrap_or(PicoUsd::ZERO)
+fn unknown_price(model: &ModelName) -> Fault {
+    let text =
+        format!("no price is known for model {model}: requests for it are refused (general_settings.unknown_price)");
+    Fault::client(Kind::PriceUnknown, text).param("model")
 }
 
 fn hold(world: &World, accounts: &[AccountId], amount: PicoUsd, now: Now) -> Result<Hold, Refusal> {

@@ -266,15 +266,18 @@ fn open_accounts(
             .map_err(|error| BuildError(format!("{place}: budget_duration: {error}")))?;
         Ok(Terms { scope, limit: budget.map(|budget| budget.max), window })
     };
-    ledger.account(AccountId::Global, terms(Scope::Global, settings.budget.as_ref(), "litellm_settings")?, now);
+    let mut opened = Vec::with_capacity(settings.virtual_keys.len() + 1);
+    opened.push((AccountId::Global, terms(Scope::Global, settings.budget.as_ref(), "litellm_settings")?));
     let mut places = std::collections::HashMap::with_capacity(settings.virtual_keys.len());
     for (index, key) in settings.virtual_keys.iter().enumerate() {
         let account = AccountId::Key(key.hash);
         let scope = Scope::Key { alias: key.alias.clone(), shown: key.shown.clone() };
-        ledger.account(account, terms(scope, key.budget.as_ref(), &key.place)?, now);
+        opened.push((account, terms(scope, key.budget.as_ref(), &key.place)?));
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         places.insert(key.hash, KeyPlace { index, accounts: SmallVec::from_buf([AccountId::Global, account]) });
     }
+    // Only now: a configuration that cannot be built changes no account.
+    opened.into_iter().for_each(|(account, terms)| ledger.account(account, terms, now));
     Ok(places)
 }
 

@@ -152,6 +152,9 @@ impl Sieve {
     }
 
     fn text(&mut self, rest: &[u8]) -> usize {
+        if self.take == Take::Nothing {
+            return self.skip_text(rest);
+        }
         let Some(at) = memchr::memchr2(b'"', b'\\', rest) else {
             self.keep(rest);
             return rest.len();
@@ -168,6 +171,25 @@ impl Sieve {
             }
         }
         at + 1
+    }
+
+    /// Passes over a text that nobody wants, its escapes included, without a step for each of them.
+    fn skip_text(&mut self, rest: &[u8]) -> usize {
+        let mut after_escape = 0;
+        for at in memchr::memchr2_iter(b'"', b'\\', rest) {
+            if at < after_escape {
+                continue;
+            }
+            if rest[at] == b'"' {
+                self.lex = Lex::Plain;
+                return at + 1;
+            }
+            after_escape = at + 2;
+        }
+        if after_escape > rest.len() {
+            self.lex = Lex::Escape;
+        }
+        rest.len()
     }
 
     fn escape(&mut self, rest: &[u8]) -> usize {

@@ -11,24 +11,25 @@ use crate::vocabulary::Now;
 pub struct Level {
     /// The limit per minute.
     pub limit: u64,
-    /// What is left; a debt shows as zero.
-    pub remaining: u64,
+    /// What is left; below zero, the debt.
+    pub left: i64,
     /// When all of it will be there again.
     pub reset: Duration,
 }
 
 impl Level {
     pub(super) fn of(bucket: &Bucket, now: Now) -> Self {
-        Self {
-            limit: bucket.limit(),
-            remaining: u64::try_from(bucket.left(now)).unwrap_or(0),
-            reset: bucket.full_at(now),
-        }
+        Self { limit: bucket.limit(), left: bucket.left(now), reset: bucket.full_at(now) }
+    }
+
+    /// What is left, a debt shown as zero.
+    pub fn remaining(&self) -> u64 {
+        u64::try_from(self.left).unwrap_or(0)
     }
 
     pub(super) fn tighter(a: Option<Self>, b: Option<Self>) -> Option<Self> {
         match (a, b) {
-            (Some(a), Some(b)) => Some(if b.remaining < a.remaining { b } else { a }),
+            (Some(a), Some(b)) => Some(if b.left < a.left { b } else { a }),
             (one, other) => one.or(other),
         }
     }
@@ -80,7 +81,7 @@ impl Snapshot {
 
 fn write_level(level: Option<Level>, names: Names, line: &mut String, out: &mut dyn FnMut(&'static str, &str)) {
     let Some(level) = level else { return };
-    for (name, value) in names.into_iter().zip([level.remaining, level.limit]) {
+    for (name, value) in names.into_iter().zip([level.remaining(), level.limit]) {
         line.clear();
         // Writing to a string cannot fail.
         let _infallible = write!(line, "{value}");
@@ -119,8 +120,8 @@ fn write_long(hours: u64, minutes: u64, seconds: u64, ms: u64, line: &mut String
 mod tests {
     use super::*;
 
-    fn level(limit: u64, remaining: u64, reset: Duration) -> Option<Level> {
-        Some(Level { limit, remaining, reset })
+    fn level(limit: u64, left: i64, reset: Duration) -> Option<Level> {
+        Some(Level { limit, left, reset })
     }
 
     fn headers(snapshot: &Snapshot) -> Vec<String> {

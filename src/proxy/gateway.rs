@@ -273,10 +273,11 @@ impl Gateway {
     }
 
     fn ending(&self, context: &Context, error: Option<&Error>, expired: bool) -> Ending {
+        let seen = context.first_byte.is_some();
         if let Some(fault) = &context.fault {
             return match fault.kind {
-                Kind::UpstreamCut if context.first_byte.is_some() => Ending::UpstreamCut,
-                Kind::UpstreamTimeout if context.stalled => Ending::Stalled,
+                Kind::UpstreamCut if seen => Ending::UpstreamCut,
+                Kind::UpstreamTimeout if seen && context.stalled => Ending::Stalled,
                 _ if fault.origin == Origin::Client => Ending::Refused,
                 _ if fault.origin == Origin::Ours => Ending::Internal,
                 _ => Ending::UpstreamFailed,

@@ -55,6 +55,8 @@ pub struct Request {
     pub output_caps: SmallVec<[OutputCap; 2]>,
     /// How many answers the client asked for, `best_of` and several prompts included. At least 1.
     pub choices: u64,
+    /// How many prompts there are. At least 1.
+    pub prompts: u64,
     /// `user`, cut to 256 bytes.
     pub user: Option<String>,
     /// `metadata.tags` and `tags`.
@@ -97,6 +99,7 @@ impl Request {
             include_usage: fields.include_usage.map(|(asked, _)| asked),
             include_usage_at: fields.include_usage.map(|(_, at)| at),
             output_caps: [fields.max_completion_tokens, fields.max_tokens].into_iter().flatten().collect(),
+            prompts: fields.prompts.max(1),
             choices: fields.n.max(fields.best_of).max(1).saturating_mul(fields.prompts.max(1)),
             user: fields.user,
             tags: fields.tags,
