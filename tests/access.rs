@@ -1,7 +1,5 @@
 //! Who may call what: a client never chooses its upstream, nor a model outside its list, and a stranger costs nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
-
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -189,7 +187,7 @@ fn a_model_is_named_once() {
         format!(r#"{{"model":"allowed",{message}}}{{"model":"secret",{message}}}"#),
         format!(r#"{{"model":"allowed",{message}}} trailing"#),
         format!("\u{feff}{{\"model\":\"allowed\",{message}}}"),
-        format!(r#"{{"model":"allowed",/*"#) + r#""model":"secret",*/"# + message + "}",
+        format!(r#"{{"model":"allowed",/*"model":"secret",*/{message}}}"#),
         format!(r#"{{'model':'secret',"model":"allowed",{message}}}"#),
         format!(r#"[{{"model":"allowed",{message}}}]"#),
         format!(r#"{{"model":"allowed",{message}"#),

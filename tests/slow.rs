@@ -147,7 +147,7 @@ fn a_second_head_on_a_connection_may_drip_no_longer_than_the_first() {
 fn a_connection_without_a_request_is_closed() {
     let mut client = STAND.ask("idle-connection", "patient", "");
     assert_eq!(client.answer().status, 200);
-    let (rest, took) = timed(|| client.to_end());
+    let (rest, took) = timed(|| client.until_end());
     assert!(rest.is_empty() && took < PATIENCE / 2, "{took:?}");
 }
 
@@ -163,7 +163,7 @@ fn a_body_that_drips_is_refused() {
         within_reason(took);
         let answer = client.answer();
         assert_eq!((answer.status, answer.closes()), (408, true), "{framing}: {}", answer.text());
-        client.to_end();
+        client.until_end();
     }
 }
 
@@ -331,6 +331,6 @@ fn slow_clients_do_not_hold_up_others() {
     assert_eq!(answer.status, 200);
     assert!(took < PATIENCE / 2, "{took:?}");
     for mut client in slow {
-        client.to_end();
+        client.until_end();
     }
 }

@@ -1,7 +1,7 @@
 //! A request that two parsers could read differently is refused or costs its connection, and what follows it on the
 //! connection is never taken for a part of it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+#![expect(clippy::panic, reason = "a test that cannot go on stops")]
 
 use std::sync::LazyLock;
 
@@ -61,7 +61,7 @@ fn send(mark: &str, fate: Fate, request: &[u8]) {
     let mut client = Client::to(stand.gateway.address());
     client.send(&[request, &follower(mark)].concat());
     let answer = client.try_answer();
-    let rest = client.to_end();
+    let rest = client.until_end();
     let received = stand.upstream.received();
     let of = |mark: &str| received.iter().filter(|seen| seen.body.contains(mark)).collect::<Vec<_>>();
     let (own, after) = (of(&format!(r#""{mark}""#)), of(&format!(r#""after-{mark}""#)));
@@ -313,7 +313,7 @@ fn a_body_that_nobody_asked_for_is_not_the_next_request() {
         );
         let mut client = Client::to(STAND.gateway.address());
         client.send(&[head.as_bytes(), &hidden].concat());
-        let answered = String::from_utf8_lossy(&client.to_end()).into_owned();
+        let answered = String::from_utf8_lossy(&client.until_end()).into_owned();
         assert!(answered.starts_with(&format!("HTTP/1.1 {status}")), "{line}: {answered}");
         assert_eq!(answered.matches("HTTP/1.1 ").count(), 1, "{line}: {answered}");
         assert!(STAND.upstream.received().iter().all(|seen| !seen.body.contains(&mark)), "{line}");
@@ -325,7 +325,7 @@ fn a_strangers_body_is_not_the_next_request() {
     let hidden = follower("stranger");
     let mut client = Client::to(STAND.gateway.address());
     client.send(&raw::post("/v1/chat/completions", &[("Authorization", "Bearer sk-wrong-0123456789")], &hidden));
-    let answered = String::from_utf8_lossy(&client.to_end()).into_owned();
+    let answered = String::from_utf8_lossy(&client.until_end()).into_owned();
     assert!(answered.starts_with("HTTP/1.1 401"), "{answered}");
     assert_eq!(answered.matches("HTTP/1.1 ").count(), 1, "{answered}");
     assert!(STAND.upstream.received().iter().all(|seen| !seen.body.contains("after-stranger")));

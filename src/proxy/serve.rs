@@ -151,7 +151,7 @@ async fn run(
     ready(address, &gate).map_err(|error| failed("cannot print", &error))?;
 
     let mut reload = Reload { gate: gate.clone(), source, tls, listen: listen.clone(), seen: Vec::new() };
-    reload.look();
+    reload.watch();
     let wish = loop {
         let wish = tokio::select! {
             wish = signals.next() => wish,
@@ -321,20 +321,21 @@ struct Reload {
 }
 
 impl Reload {
-    /// Whether a file changed since the last look.
-    fn look(&mut self) -> bool {
-        let stamp =
-            |path: &PathBuf| std::fs::metadata(path).ok().and_then(|file| Some((file.modified().ok()?, file.len())));
+    /// Notes which files there are, and how they stand.
+    fn watch(&mut self) {
         let certificate = self.listen.tls.iter().flat_map(|files| [files.certificate.clone(), files.key.clone()]);
-        let files = self.source.files().into_iter().chain(certificate);
-        let now: Vec<_> = files
-            .map(|path| {
-                let stamp = stamp(&path);
-                (path, stamp)
-            })
-            .collect();
-        let changed = !self.seen.is_empty() && now != self.seen;
-        self.seen = now;
+        self.seen = self.source.files().into_iter().chain(certificate).map(|path| (path, None)).collect();
+        self.look();
+    }
+
+    /// Whether one of them changed since the last look.
+    fn look(&mut self) -> bool {
+        let mut changed = false;
+        for (path, stamp) in &mut self.seen {
+            let now = std::fs::metadata(&*path).ok().and_then(|file| Some((file.modified().ok()?, file.len())));
+            changed |= *stamp != now;
+            *stamp = now;
+        }
         changed
     }
 
@@ -348,7 +349,7 @@ impl Reload {
         };
         around.telemetry.emit(&Event::Reloaded(Reloaded { generation, refused }), around.clock.now());
         notify(&[sd_notify::NotifyState::Ready]);
-        self.look();
+        self.watch();
     }
 
     /// All or nothing: the certificate is read before the configuration is swapped.

@@ -15,9 +15,10 @@ const OUTPUT_BYTES_MAX: usize = 32 << 20;
 /// What the line ends with that says where a process listens; `http` or `https`.
 const LISTENING: &str = "listening on http";
 
-/// A running `tollgate` that listens. Killed when it is dropped.
+/// A running `tollgate` that listens. Killed when it is dropped, and when the test ends without dropping it (a static).
 pub(crate) struct Process {
     child: Child,
+    watchdog: Child,
     address: SocketAddr,
     output: Output,
 }
@@ -48,12 +49,13 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let watchdog = watchdog(child.id());
         let output = Output::default();
         let (found, address) = mpsc::channel();
         output.follow(child.stdout.take().unwrap(), Some(found));
         output.follow(child.stderr.take().unwrap(), None);
         match address.recv_timeout(START_DEADLINE) {
-            Ok(address) => Self { child, address, output },
+            Ok(address) => Self { child, watchdog, address, output },
             Err(why) => {
                 child.kill().ok();
                 let status = child.wait();
@@ -106,12 +108,22 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+        // The watchdog first: the process' number may belong to another one soon.
+        for child in [&mut self.watchdog, &mut self.child] {
+            child.kill().ok();
+            child.wait().ok();
+        }
         if std::thread::panicking() {
             println!("--- what the process on {} printed:\n{}", self.address, self.output.text());
         }
     }
+}
+
+/// Ends a process when this one is gone: its standard input ends then, however this one ended.
+fn watchdog(pid: u32) -> Child {
+    let mut command = Command::new("sh");
+    command.args(["-c", "read -r _; kill -9 \"$0\""]).arg(pid.to_string());
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 /// What a process prints, gathered by a thread per stream so that it never waits for its reader.

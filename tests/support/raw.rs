@@ -134,7 +134,7 @@ impl Client {
     }
 
     /// Everything until the connection ends.
-    pub(crate) fn to_end(&mut self) -> Vec<u8> {
+    pub(crate) fn until_end(&mut self) -> Vec<u8> {
         let clock = Clock::machine();
         let begun = clock.now();
         loop {
@@ -201,7 +201,7 @@ impl Client {
         match head.header("content-length") {
             Some(length) => self.take(length.parse().unwrap()),
             None if head.status == 204 || head.status == 304 => Vec::new(),
-            None => self.to_end(),
+            None => self.until_end(),
         }
     }
 
