@@ -16,6 +16,7 @@ mod enter;
 mod estimate;
 mod levels;
 mod local;
+mod mask;
 mod offer;
 mod plan;
 mod reply;

@@ -148,10 +148,15 @@ impl Planned {
     /// # Errors
     /// The answer is too long, or an event of it is.
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), Fault> {
+        let before = out.len();
         match &mut self.reply {
-            Reply::Stream(stream) => stream.push(chunk, out).map_err(|fault| {
-                Fault::upstream(Kind::UpstreamMalformed, "the provider sent an event that is too long").cause(fault)
-            }),
+            Reply::Stream(stream) => {
+                let pushed = stream.push(chunk, out);
+                self.mask(&mut out[before..]);
+                pushed.map_err(|fault| {
+                    Fault::upstream(Kind::UpstreamMalformed, "the provider sent an event that is too long").cause(fault)
+                })
+            }
             Reply::Json(reply, length) => {
                 *length += chunk.len();
                 if *length > self.common.world.settings.http.reply_bytes_max {
@@ -172,16 +177,18 @@ impl Planned {
     /// as it should, is told to the client as the last event already.
     pub fn finish_stream(&mut self, out: &mut Vec<Bytes>, now: Now) -> Option<Fault> {
         self.upstream_ended(now);
+        let before = out.len();
         let Reply::Stream(stream) = &mut self.reply else { return None };
         let whole = match stream.finish(out) {
             StreamEnd::Complete => true,
             StreamEnd::NoDone => stream.finish_seen && !stream.error_seen,
             StreamEnd::Truncated => false,
         };
+        let told = stream.error_seen;
+        self.mask(&mut out[before..]);
         if whole {
             return None;
         }
-        let told = stream.error_seen;
         let fault = Fault::upstream(
             Kind::UpstreamCut,
             "litellm.APIConnectionError: the provider's stream broke off before its end",
@@ -228,7 +235,16 @@ impl Planned {
         }
         self.reply = Reply::Over { metered: done.metered, produced: done.produced, answered: true };
         self.settle_bill();
-        Ok(Finished { parts: done.segments.parts, fault: None })
+        let mut parts = done.segments.parts;
+        self.mask(&mut parts);
+        Ok(Finished { parts, fault: None })
+    }
+
+    /// Overwrites the deployment's credentials in what goes to the client.
+    fn mask(&self, pieces: &mut [Bytes]) {
+        if let Some(deployment) = self.deployment() {
+            pieces.iter_mut().for_each(|piece| deployment.mask.apply(piece));
+        }
     }
 
     fn finish_error(&mut self, fault: Fault, content_type: Option<&str>, body: &[u8]) -> Finished {

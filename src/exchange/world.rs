@@ -7,6 +7,7 @@ use dashmap::DashMap;
 use jiff::tz::TimeZone;
 use smallvec::SmallVec;
 
+use super::mask::Mask;
 use crate::config::{self, Settings};
 use crate::dialect::openai::Endpoint;
 use crate::ledger::{AccountId, Memory, Scope, Terms, Window};
@@ -77,6 +78,8 @@ pub struct Deployment {
     pub pool: u64,
     pattern: Option<Pattern>,
     price: Option<Arc<Price>>,
+    /// Its credentials, to be overwritten in answers.
+    pub mask: Mask,
     /// All headers of a request but its length.
     pub headers: http::HeaderMap,
     paths: [http::Uri; 3],
@@ -217,6 +220,7 @@ fn build_deployment(
         pool: pool_key(deployment, settings),
         pattern,
         price,
+        mask: Mask::of(deployment),
         headers: target.request_headers(),
         target,
         paths,
