@@ -9,6 +9,7 @@
 //! A failure prints `SIM_SEED=.. SIM_STEP=..`; `SIM_SEED` in the environment runs that seed alone, `SIM_SEEDS` as many.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test an unwrap is an assertion")]
+#![expect(clippy::print_stdout, reason = "a failure names its seed, and a run what it came to")]
 
 mod sim;
 

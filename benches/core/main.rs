@@ -85,5 +85,5 @@ fn table(line: &Line) -> Result<(), Failure> {
 
 /// A number of tenths, as a decimal.
 fn tenths(number: u64) -> String {
-    if number % 10 == 0 { (number / 10).to_string() } else { format!("{}.{}", number / 10, number % 10) }
+    if number.is_multiple_of(10) { (number / 10).to_string() } else { format!("{}.{}", number / 10, number % 10) }
 }

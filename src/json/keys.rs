@@ -18,6 +18,10 @@ const FOLDED_BYTES_MAX: usize = 32;
 /// Letters outside ASCII that some case mapping turns into ASCII (long s, the Kelvin sign, dotted and dotless i) count as
 /// those. None for keys that no field's name can be folded to.
 pub fn fold(key: &str) -> Option<Folded> {
+    if key.len() <= FOLDED_BYTES_MAX && key.bytes().all(|byte| byte.is_ascii() && byte != 0) {
+        let letters = key.bytes().filter(|byte| !matches!(byte, b'_' | b'-'));
+        return Some(Folded(letters.map(|byte| byte.to_ascii_lowercase()).collect()));
+    }
     let mut folded = Folded::default();
     for letter in key.chars().take_while(|letter| *letter != '\0') {
         let letter = match letter {
@@ -49,7 +53,9 @@ impl Folded {
 /// Whether a quoted key is this name, escapes undone.
 pub(super) fn is(key: &[u8], name: &str) -> bool {
     let inner = text::inside(key);
-    inner == name.as_bytes() || memchr::memchr(b'\\', inner).is_some() && text::unescape(inner) == name
+    // An escape is longer than what it stands for.
+    inner == name.as_bytes()
+        || inner.len() > name.len() && memchr::memchr(b'\\', inner).is_some() && text::unescape(inner) == name
 }
 
 /// Refuses duplicates and look-alikes among the members of an object.
@@ -81,7 +87,11 @@ fn duplicate<'a>(body: &[u8], members: &'a [Member]) -> Option<&'a Member> {
     if members.len() > PAIRWISE_MAX {
         return duplicate_of_many(body, members);
     }
-    let same = |a: &Member, b: &Member| same_key(body, a, b);
+    let plain = members.iter().all(|member| memchr::memchr(b'\\', member.key.of(body)).is_none());
+    let same = |a: &Member, b: &Member| match plain {
+        true => a.key.of(body) == b.key.of(body),
+        false => same_key(body, a, b),
+    };
     members
         .iter()
         .enumerate()

@@ -64,7 +64,11 @@ impl Price {
     }
 
     fn cost_of_tokens(&self, usage: &Usage, bracket: Bracket) -> Cost {
-        let price = |meter, count| self.at(meter, bracket).times(count);
+        let price = |meter, count| match count {
+            // Most parts of most usages: nothing needs looking up.
+            0 => PicoUsd::ZERO,
+            _ => self.at(meter, bracket).times(count),
+        };
         let mut prompt = Remainder(usage.prompt);
         let cache_read = price(Meter::CacheRead, prompt.take(usage.cache_read));
         let cache_write = price(Meter::CacheWrite, prompt.take(usage.cache_write))
@@ -97,7 +101,10 @@ impl Price {
         let distinct = thresholds.filter(|above| std::mem::replace(&mut last, *above) != *above);
         let worst_at = |prompt| {
             let standard = self.worst_in(Bracket { prompt, tier: ServiceTier::Standard }, demand);
-            standard.max(self.worst_in(Bracket { prompt, tier: demand.tier }, demand))
+            match demand.tier {
+                ServiceTier::Standard => standard,
+                tier => standard.max(self.worst_in(Bracket { prompt, tier }, demand)),
+            }
         };
         distinct.chain([demand.prompt]).map(worst_at).max().unwrap_or_default()
     }

@@ -177,11 +177,12 @@ impl Sim {
         let id = format!("{:08x}-{}", self.seed, self.ids);
         let any = self.dice.usize(0..scene::KEYS.len() + 3);
         let key = if self.dice.u8(0..5) > 0 { any % LIVE_KEYS } else { any };
-        let presented = scene::KEYS.get(key).copied().or(match key - scene::KEYS.len().min(key) {
-            0 => Some(scene::MASTER),
-            1 => Some("sk-nobody-knows-this-key"),
-            _ => None,
-        });
+        let presented = match key.checked_sub(scene::KEYS.len()) {
+            None => Some(scene::KEYS[key]),
+            Some(0) => Some(scene::MASTER),
+            Some(1) => Some("sk-nobody-knows-this-key"),
+            Some(_) => None,
+        };
         let path = ["/v1/chat/completions", "/chat/completions", "/v1/completions", "/v1/embeddings"]
             [self.dice.usize(0..8).saturating_sub(4)];
         let now = self.now();

@@ -42,6 +42,9 @@ pub(super) fn guarded(folded: &str) -> Option<&'static str> {
 
 /// What is done with the field of this name. Look-alikes of refused names are refused too.
 pub(super) fn of(key: &str) -> Field {
+    if is_usual(key) {
+        return Field::Plain;
+    }
     let Some(folded) = json::fold(key) else { return Field::Plain };
     match folded.as_str() {
         "apibase"
@@ -110,6 +113,30 @@ pub(super) fn of(key: &str) -> Field {
         | "outputcostpersecond" => Field::GatewayOnly,
         _ => Field::Plain,
     }
+}
+
+/// What nearly every request has, in the spelling of the API: not worth a look at what it resembles.
+fn is_usual(key: &str) -> bool {
+    matches!(
+        key,
+        "model"
+            | "messages"
+            | "stream"
+            | "temperature"
+            | "max_tokens"
+            | "max_completion_tokens"
+            | "top_p"
+            | "n"
+            | "stop"
+            | "user"
+            | "tools"
+            | "tool_choice"
+            | "stream_options"
+            | "response_format"
+            | "input"
+            | "prompt"
+            | "metadata"
+    )
 }
 
 /// `aws_region_name` is of the family `aws`; `awsome` is not.
