@@ -2,6 +2,8 @@
 //!
 //! To print them anew after a change: `TOLLGATE_PRINT_README=1 cargo test --test readme`.
 
+#![expect(clippy::expect_used, reason = "a test says what it expects")]
+
 use std::fs;
 use std::path::Path;
 

@@ -23,6 +23,7 @@ pub(in crate::config) const PRICE_FIELDS: &[&str] = &[
     "cache_read_input_token_cost_priority",
     "input_cost_per_audio_token",
     "input_cost_per_image_token",
+    "input_cost_per_request",
     "input_cost_per_token",
     "input_cost_per_token_above_128k_tokens",
     "input_cost_per_token_above_200k_tokens",
