@@ -52,7 +52,7 @@ pub struct ServeArguments {
     #[arg(long, default_value_t = 4000, env = "PORT")]
     pub port: u16,
     /// The address to listen on. A public one needs a master key or virtual keys.
-    #[arg(long, default_value = "127.0.0.1", env = "HOST")]
+    #[arg(long, default_value = "127.0.0.1", value_parser = address)]
     pub host: IpAddr,
     /// Worker threads; the number of cores by default.
     #[arg(long = "num_workers", visible_alias = "num-workers", env = "NUM_WORKERS")]
@@ -87,6 +87,14 @@ pub struct ServeArguments {
     /// LiteLLM's flags without a use here: taken, with a warning.
     #[command(flatten)]
     pub ignored: Ignored,
+}
+
+/// An address, or `localhost`.
+fn address(text: &str) -> Result<IpAddr, String> {
+    if text == "localhost" {
+        return Ok(IpAddr::from([127, 0, 0, 1]));
+    }
+    text.parse().map_err(|_| "expected an address like 127.0.0.1, 0.0.0.0 or ::1, or localhost".to_owned())
 }
 
 /// Flags that a LiteLLM command line may carry and that have no use here.

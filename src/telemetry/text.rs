@@ -10,6 +10,23 @@ const KEY_BYTES_MIN: usize = 16;
 /// Words that look like keys (`sk-` and what follows) are cut to `sk-…`.
 pub(super) fn push_shown(out: &mut String, text: &str, bytes_max: usize) {
     let shown = head(text, bytes_max);
+    if is_plain(shown) {
+        out.push_str(shown);
+    } else {
+        push_escaped_text(out, shown);
+    }
+    if shown.len() < text.len() {
+        out.push('…');
+    }
+}
+
+/// Whether there is nothing to escape or to hide: so it is with nearly every text.
+fn is_plain(text: &str) -> bool {
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    text.as_bytes().iter().all(plain) && memchr::memmem::find(text.as_bytes(), b"sk-").is_none()
+}
+
+fn push_escaped_text(out: &mut String, shown: &str) {
     let mut rest = shown;
     let mut word_start = true;
     while let Some(c) = rest.chars().next() {
@@ -24,9 +41,6 @@ pub(super) fn push_shown(out: &mut String, text: &str, bytes_max: usize) {
         // A letter of another script is no reason to show a key; `task-...` is a reason not to hide one.
         word_start = !c.is_ascii_alphanumeric();
         rest = rest.get(c.len_utf8()..).unwrap_or_default();
-    }
-    if shown.len() < text.len() {
-        out.push('…');
     }
 }
 

@@ -1,5 +1,6 @@
 //! A line, member by member.
 
+use std::cell::RefCell;
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
@@ -125,8 +126,8 @@ impl<'a> Line<'a> {
 
     fn name(&mut self, name: &str) {
         match self.form {
-            Form::Json => self.write(format_args!(",\"{name}\":")),
-            Form::Pretty => self.write(format_args!(" {name}=")),
+            Form::Json => [",\"", name, "\":"].iter().for_each(|part| self.out.push_str(part)),
+            Form::Pretty => [" ", name, "="].iter().for_each(|part| self.out.push_str(part)),
         }
     }
 
@@ -136,8 +137,20 @@ impl<'a> Line<'a> {
     }
 }
 
+thread_local! {
+    /// The second that was written last, and how: many lines share one.
+    static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+}
+
 /// UTC to the millisecond; the epoch for a time beyond the calendar.
 fn push_time(out: &mut String, wall_ms: i64) {
-    let time = Timestamp::from_millisecond(wall_ms).unwrap_or(Timestamp::UNIX_EPOCH);
-    _ = write!(out, "{time:.3}");
+    let (second, ms) = (wall_ms.div_euclid(1000), wall_ms.rem_euclid(1000));
+    SECOND.with_borrow_mut(|(last, text)| {
+        if *last != second {
+            let time = Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
+            (*last, *text) = (second, time.strftime("%Y-%m-%dT%H:%M:%S").to_string());
+        }
+        out.push_str(text);
+    });
+    _ = write!(out, ".{ms:03}Z");
 }

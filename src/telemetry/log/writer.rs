@@ -8,6 +8,10 @@ use std::time::Duration;
 /// Bytes that may wait to be written. Lines beyond are dropped and counted.
 pub(super) const PENDING_BYTES_MAX: usize = 4 << 20;
 
+/// After a batch the thread rests, so that a busy gateway wakes it a few hundred times a second and not for each line.
+/// The first line after a pause is written at once.
+const REST: Duration = Duration::from_millis(5);
+
 /// The way to the thread.
 #[derive(Debug)]
 pub(super) struct Writer(Arc<Shared>);
@@ -89,6 +93,20 @@ impl Shared {
                 self.dropped.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
             }
             batch.clear();
+            self.rest();
+        }
+    }
+
+    /// Lets lines gather, unless the writer is gone.
+    fn rest(&self) {
+        let mut state = self.locked();
+        state.writing = false;
+        if state.pending.is_empty() {
+            self.done.notify_all();
+        }
+        if !state.stop {
+            drop(state);
+            std::thread::sleep(REST);
         }
     }
 
