@@ -8,6 +8,7 @@
 //! | [`vocabulary`] | the words every module shares: time, money, tokens, names, secrets, faults |
 //! | [`json`] | one strict scan of a body, edits by splice, and an incremental scan of replies |
 //! | [`wire`] | incremental decoders without I/O: server-sent events |
+//! | [`chat`] | the neutral form between two dialects |
 //! | [`dialect`] | what clients speak: the OpenAI API |
 //! | [`provider`] | what upstreams speak: OpenAI-compatible vendors as table rows, and Azure |
 //! | [`policy`] | who may call what, and how often: keys, access, limits |
@@ -21,6 +22,7 @@
 //! | [`mock`] | a fake provider for trying, testing and benchmarking |
 //! | [`cli`] | arguments, `check`, the quick start |
 
+pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod dialect;

@@ -68,6 +68,8 @@ pub struct Deployment {
     pub api_version: Option<String>,
     /// `azure_ad_token`: bearer instead of `api-key`.
     pub azure_ad_token: Option<Secret>,
+    /// What means something to this provider only (`aws_region_name`, `vertex_project` ...): name and value.
+    pub vendor: Vec<(&'static str, Secret)>,
     /// `organization`: sent as `OpenAI-Organization`.
     pub organization: Option<String>,
     /// `timeout`: whole answer, or first byte and gaps when streaming without `stream_timeout`.
@@ -118,6 +120,17 @@ pub struct Deployment {
     pub http2: Option<bool>,
     /// `file:line` of the entry, for messages.
     pub place: String,
+}
+
+impl Deployment {
+    /// A key that means something to this provider only, or the first of these environment variables that is not empty.
+    pub fn vendor(&self, name: &str, variables: &[&str]) -> Option<Secret> {
+        let given = self.vendor.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        given.or_else(|| {
+            let values = variables.iter().filter_map(|variable| std::env::var(variable).ok());
+            values.map(Secret::new).find(|value| !value.expose().is_empty())
+        })
+    }
 }
 
 /// Another name for a model group.

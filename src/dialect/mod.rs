@@ -1,3 +1,49 @@
 //! What clients speak. A dialect reads requests, edits replies and writes errors; it decides nothing.
 
+mod endpoint;
 pub mod openai;
+mod relay;
+
+pub use endpoint::Endpoint;
+pub use relay::{Progress, Relay, RelayOptions, StreamEnd};
+
+use bytes::Bytes;
+
+use crate::chat::{Answer, Chat, Encoder};
+use crate::vocabulary::{Fault, Metered};
+
+/// A dialect in which chats are held.
+pub trait Dialect: Sync {
+    /// Reads a chat out of a body that was scanned. `stream` where the path says so and not the body.
+    ///
+    /// # Errors
+    /// It is not a request of this dialect: a 400 that says where and what.
+    fn read<'a>(&self, body: &'a [u8], stream: bool) -> Result<Chat<'a>, Fault>;
+
+    /// Writes a translated answer.
+    fn encoder(&self, answer: Answer, stream: bool) -> Box<dyn Encoder>;
+
+    /// Passes on a stream that comes in this dialect already: edits its `model`, meters it.
+    fn relay(&self, options: RelayOptions) -> Box<dyn Relay>;
+
+    /// The members of a whole answer that carry its model and its usage: `model`, `usage`.
+    fn members(&self) -> Members;
+
+    /// What a whole answer's usage member reports.
+    fn metered(&self, usage: &[u8]) -> Metered;
+
+    /// An error answer.
+    fn error(&self, fault: &Fault, status: u16, request_id: &str) -> Bytes;
+
+    /// The fault as the last event of a stream that has begun.
+    fn error_event(&self, fault: &Fault) -> Bytes;
+}
+
+/// What a whole answer calls its model and its usage.
+#[derive(Clone, Copy, Debug)]
+pub struct Members {
+    /// The model that answered.
+    pub model: &'static str,
+    /// The usage.
+    pub usage: &'static str,
+}

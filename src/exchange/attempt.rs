@@ -10,7 +10,7 @@ use super::{Deployment, World};
 use crate::dialect::openai::Endpoint;
 use crate::json::{self, Edits, Segments};
 use crate::policy::Permit;
-use crate::provider::StreamUsage;
+use crate::provider::{Call, StreamUsage};
 use crate::routing::{self, Tried};
 use crate::telemetry::{AttemptFailed, Event, Target};
 use crate::vocabulary::{Fault, Kind, Now};
@@ -134,7 +134,9 @@ impl Planned {
         };
         Outbound {
             deployment: index,
-            path: deployment.path(self.request.endpoint, &model),
+            path: deployment
+                .path(&Call { endpoint: self.request.endpoint, model: &model, stream: self.request.stream })
+                .unwrap_or_default(),
             body: self.write_body(deployment, &model),
             first_byte: first_byte.min(left),
             idle,

@@ -243,12 +243,26 @@ fn no_such_route(route: &Route) -> Result<(), Fault> {
 
 fn label(route: &Route) -> telemetry::Endpoint {
     match route {
-        Route::Call { endpoint: Endpoint::ChatCompletions, .. } => telemetry::Endpoint::ChatCompletions,
-        Route::Call { endpoint: Endpoint::Completions, .. } => telemetry::Endpoint::Completions,
-        Route::Call { endpoint: Endpoint::Embeddings, .. } => telemetry::Endpoint::Embeddings,
+        Route::Call { endpoint, .. } => call_label(*endpoint),
         Route::Models | Route::Model(_) => telemetry::Endpoint::Models,
         Route::Liveness | Route::Readiness | Route::Metrics | Route::Root => telemetry::Endpoint::Admin,
         Route::MethodNotAllowed { .. } | Route::NotFound => telemetry::Endpoint::Other,
+    }
+}
+
+fn call_label(endpoint: Endpoint) -> telemetry::Endpoint {
+    match endpoint {
+        Endpoint::ChatCompletions => telemetry::Endpoint::ChatCompletions,
+        Endpoint::Completions => telemetry::Endpoint::Completions,
+        Endpoint::Embeddings => telemetry::Endpoint::Embeddings,
+        Endpoint::Responses => telemetry::Endpoint::Responses,
+        Endpoint::Messages => telemetry::Endpoint::Messages,
+        Endpoint::CountTokens | Endpoint::GeminiCountTokens => telemetry::Endpoint::CountTokens,
+        Endpoint::GenerateContent => telemetry::Endpoint::GenerateContent,
+        Endpoint::Rerank => telemetry::Endpoint::Rerank,
+        Endpoint::Moderations => telemetry::Endpoint::Moderations,
+        Endpoint::ImageGenerations => telemetry::Endpoint::ImageGenerations,
+        Endpoint::Speech => telemetry::Endpoint::Speech,
     }
 }
 

@@ -36,7 +36,7 @@ fn prompt_bytes(request: &Request) -> u64 {
     match request.endpoint {
         Endpoint::ChatCompletions => message_bytes(request),
         Endpoint::Completions => texts("prompt"),
-        Endpoint::Embeddings => texts("input"),
+        _ => texts("input"),
     }
 }
 

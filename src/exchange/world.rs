@@ -9,11 +9,11 @@ use smallvec::SmallVec;
 
 use super::mask::Mask;
 use crate::config::{self, Settings};
-use crate::dialect::openai::Endpoint;
+use crate::dialect::Endpoint;
 use crate::ledger::{AccountId, Memory, Scope, Terms, Window};
 use crate::policy::{DeploymentLimits, KeyRing};
 use crate::pricing::{Book, Price};
-use crate::provider::{self, Provider, Target};
+use crate::provider::{self, Call, Provider, Target};
 use crate::routing::{Pattern, Table};
 use crate::telemetry::{DeploymentName, Handles, KeyName, LabelBook, Telemetry};
 use crate::vocabulary::{Clock, KeyHash};
@@ -82,7 +82,8 @@ pub struct Deployment {
     pub mask: Mask,
     /// All headers of a request but its length.
     pub headers: http::HeaderMap,
-    paths: [http::Uri; 3],
+    /// Of carried calls, by [`path_index`]; None where a call is not carried.
+    paths: Vec<Option<http::Uri>>,
 }
 
 impl Deployment {
@@ -94,14 +95,18 @@ impl Deployment {
         }
     }
 
-    /// Path and query of an endpoint.
-    pub fn path(&self, endpoint: Endpoint, model: &str) -> http::Uri {
+    /// Path and query of a carried call; None: the provider has no such path for this model.
+    pub fn path(&self, call: &Call<'_>) -> Option<http::Uri> {
         if self.pattern.is_none() {
-            return self.paths[endpoint as usize].clone();
+            return self.paths.get(path_index(call.endpoint, call.stream)).cloned().flatten();
         }
-        let path = self.provider.path(&self.target, endpoint, model).parse();
-        path.unwrap_or_else(|_| self.paths[endpoint as usize].clone())
+        self.provider.carry(call.endpoint, call.model)?;
+        self.provider.path(&self.target, call).parse().ok()
     }
+}
+
+fn path_index(endpoint: Endpoint, stream: bool) -> usize {
+    endpoint as usize * 2 + usize::from(stream)
 }
 
 impl World {
@@ -193,11 +198,16 @@ fn build_deployment(
     };
     let before = previous.and_then(|world| world.deployments.iter().find(|known| known.settings.id == deployment.id));
     let pattern = deployment.model.contains('*').then(|| Pattern::parse(&deployment.model)).flatten();
-    let path = |endpoint| {
-        let path = provider.path(&target, endpoint, &deployment.model);
-        path.parse::<http::Uri>().map_err(|error| at(&format_args!("the path {path:?} is not one: {error}")))
+    let path = |endpoint, stream| {
+        if provider.carry(endpoint, &deployment.model).is_none() {
+            return Ok(None);
+        }
+        let path = provider.path(&target, &Call { endpoint, model: &deployment.model, stream });
+        let uri = path.parse::<http::Uri>();
+        uri.map(Some).map_err(|error| at(&format_args!("the path {path:?} is not one: {error}")))
     };
-    let paths = [path(Endpoint::ChatCompletions)?, path(Endpoint::Completions)?, path(Endpoint::Embeddings)?];
+    let calls = Endpoint::ALL.into_iter().flat_map(|endpoint| [(endpoint, false), (endpoint, true)]);
+    let paths = calls.map(|(endpoint, stream)| path(endpoint, stream)).collect::<Result<Vec<_>, _>>()?;
     let limits = DeploymentLimits::of(
         deployment.rpm,
         deployment.tpm,

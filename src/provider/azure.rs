@@ -3,9 +3,8 @@
 //! Reference: Azure OpenAI REST API, data plane inference (checked 2026-11).
 
 use super::target::{BadTarget, Target};
-use super::{Provider, StreamUsage, path_segment};
+use super::{Call, Provider, StreamUsage, path_segment};
 use crate::config;
-use crate::dialect::openai::Endpoint;
 
 /// Used where the configuration names none: the newest generally available version.
 const API_VERSION: &str = "2024-10-21";
@@ -60,7 +59,13 @@ impl Provider for Azure {
         Ok(target)
     }
 
-    fn path(&self, target: &Target, endpoint: Endpoint, model: &str) -> String {
-        format!("{}/openai/deployments/{}{}{}", target.base_path, path_segment(model), endpoint.path(), target.query)
+    fn path(&self, target: &Target, call: &Call<'_>) -> String {
+        format!(
+            "{}/openai/deployments/{}{}{}",
+            target.base_path,
+            path_segment(call.model),
+            call.endpoint.path(),
+            target.query
+        )
     }
 }

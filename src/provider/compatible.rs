@@ -1,9 +1,8 @@
 //! Vendors with OpenAI's API: a table row each.
 
 use super::target::{BadTarget, Target};
-use super::{Provider, StreamUsage};
+use super::{Call, Provider, StreamUsage};
 use crate::config;
-use crate::dialect::openai::Endpoint;
 
 /// One vendor. Base URLs and variable names are facts from the vendors' references, checked 2026-11.
 pub(super) struct Row {
@@ -182,8 +181,8 @@ impl Provider for Row {
         Ok(target)
     }
 
-    fn path(&self, target: &Target, endpoint: Endpoint, _model: &str) -> String {
-        format!("{}{}{}", target.base_path, endpoint.path(), target.query)
+    fn path(&self, target: &Target, call: &Call<'_>) -> String {
+        format!("{}{}{}", target.base_path, call.endpoint.path(), target.query)
     }
 }
 

@@ -3,14 +3,22 @@
 //! Nobody outside this folder matches on a vendor's name: a [`Provider`] is looked up once, when the configuration is
 //! built, and prepares a [`Target`] from which every request is written from scratch.
 
+mod auth;
 mod azure;
+mod carry;
 mod compatible;
+mod speech;
 mod target;
 
+pub use auth::{Auth, Fetch, Fetched, Unsigned, Want};
+pub use carry::{Carry, Framing, ModelPlace};
+pub use speech::{Ask, CallApi, ChatApi, Written};
 pub use target::{BadTarget, Target};
 
+use std::sync::Arc;
+
 use crate::config;
-use crate::dialect::openai::Endpoint;
+use crate::dialect::Endpoint;
 
 /// How a vendor reports the usage of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,21 +60,65 @@ pub trait Provider: Send + Sync {
     /// A base URL is missing or is not an `http(s)://host[:port][/path]`, or a credential is not a header value.
     fn target(&self, deployment: &config::Deployment) -> Result<Target, BadTarget>;
 
-    /// The path of an endpoint for a model, with its query, below the target's host.
-    fn path(&self, target: &Target, endpoint: Endpoint, model: &str) -> String;
+    /// The path of a carried call for a model, with its query, below the target's host.
+    fn path(&self, target: &Target, call: &Call<'_>) -> String;
+
+    /// How a call is carried as the client wrote it; None: the provider has no such API for this model, and the call must be
+    /// translated.
+    fn carry(&self, endpoint: Endpoint, _model: &str) -> Option<Carry> {
+        matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings)
+            .then_some(Carry::PLAIN)
+    }
+
+    /// The API that chats are translated to; None: it has none for this model.
+    fn chat(&self, _model: &str) -> Option<&'static dyn ChatApi> {
+        None
+    }
+
+    /// The API that another call is translated to (embeddings, rerank); None: it has none.
+    fn call(&self, _endpoint: Endpoint, _model: &str) -> Option<&'static dyn CallApi> {
+        None
+    }
+
+    /// The credential, where it is more than a header of [`Self::target`].
+    ///
+    /// # Errors
+    /// It cannot be used as configured.
+    fn auth(&self, _deployment: &config::Deployment) -> Result<Option<Arc<dyn Auth>>, BadTarget> {
+        Ok(None)
+    }
+
+    /// What LiteLLM calls this provider's errors: `OpenAIException`.
+    fn exception(&self) -> &'static str {
+        "OpenAIException"
+    }
 }
+
+/// A carried call.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Which.
+    pub endpoint: Endpoint,
+    /// What the provider calls the model.
+    pub model: &'a str,
+    /// Whether the answer shall be a stream.
+    pub stream: bool,
+}
+
+/// Vendors with a folder or a file of their own.
+static NATIVE: &[&dyn Provider] = &[&azure::AZURE];
 
 /// The vendor with this prefix.
 pub fn find(name: &str) -> Option<&'static dyn Provider> {
     match compatible::find(name) {
         Some(row) => Some(row),
-        None => (name == azure::AZURE.name()).then_some(&azure::AZURE as &dyn Provider),
+        None => NATIVE.iter().find(|provider| provider.name() == name).copied(),
     }
 }
 
 /// The names of all vendors, for messages.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    compatible::ROWS.iter().map(Provider::name).chain([azure::AZURE.name()])
+    compatible::ROWS.iter().map(Provider::name).chain(NATIVE.iter().map(|provider| provider.name()))
 }
 
 /// The vendor that a bare model name usually means (`gpt-4o` is OpenAI's).

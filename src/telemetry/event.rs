@@ -184,6 +184,20 @@ named! {
         Embeddings = "/v1/embeddings",
         /// `/v1/responses`.
         Responses = "/v1/responses",
+        /// `/v1/messages`.
+        Messages = "/v1/messages",
+        /// `/v1/messages/count_tokens` and Gemini's `countTokens`.
+        CountTokens = "/v1/messages/count_tokens",
+        /// Gemini's `generateContent`, streamed or not.
+        GenerateContent = "/v1beta/models/generateContent",
+        /// `/v1/rerank`.
+        Rerank = "/v1/rerank",
+        /// `/v1/moderations`.
+        Moderations = "/v1/moderations",
+        /// `/v1/images/generations`.
+        ImageGenerations = "/v1/images/generations",
+        /// `/v1/audio/speech`.
+        Speech = "/v1/audio/speech",
         /// `/v1/models` and a model of it.
         Models = "/v1/models",
         /// What the gateway tells about itself: health, metrics, key and model information.

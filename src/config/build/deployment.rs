@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{Build, entries, names, small, text, truth};
 use crate::config::finding::{Status, shown_key};
 use crate::config::keys::{self, PARAMETERS};
+use crate::config::kind::Kind;
 use crate::config::load::Purpose;
 use crate::config::providers::{self, Found};
 use crate::config::settings::Deployment;
@@ -61,6 +62,7 @@ impl Build<'_> {
             model_name: name.into(),
             api_key: self.api_key(params, &target.provider, path),
             azure_ad_token: self.param_secret(params, "azure_ad_token", path),
+            vendor: self.vendor(params, path),
             extra_headers: self.extra_headers(params, path),
             provider: target.provider,
             model: target.model,
@@ -174,6 +176,18 @@ impl Build<'_> {
 
     fn param_secret(&mut self, params: &Node, name: &str, path: &str) -> Option<Secret> {
         params.at(name).and_then(|node| self.secret(node, &format!("{path}.litellm_params.{name}")))
+    }
+
+    fn vendor(&mut self, params: &Node, path: &str) -> Vec<(&'static str, Secret)> {
+        let given = keys::VENDOR.into_iter().filter(|name| params.at(name).is_some_and(|node| !node.is_null()));
+        given.filter_map(|name| Some((name, self.vendor_value(params, name, path)?))).collect()
+    }
+
+    fn vendor_value(&mut self, params: &Node, name: &str, path: &str) -> Option<Secret> {
+        match table::find(&format!("{PARAMS}.{name}")).map(|key| key.kind) {
+            Some(Kind::Secret) => self.param_secret(params, name, path),
+            _ => text(params, name).map(Secret::new),
+        }
     }
 
     fn extra_headers(&mut self, params: &Node, path: &str) -> Vec<(String, Secret)> {

@@ -73,6 +73,150 @@ pub(super) const PARAMS: &[Key] = &[
     )
     .in_comment(),
     Key::new(
+        "model_list[].litellm_params.aws_access_key_id",
+        Kind::Secret,
+        "AWS_ACCESS_KEY_ID, a profile or the machine's role",
+        "For Bedrock: the id of an access key.",
+        "os.environ/AWS_ACCESS_KEY_ID",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.aws_secret_access_key",
+        Kind::Secret,
+        "AWS_SECRET_ACCESS_KEY, a profile or the machine's role",
+        "For Bedrock: the secret of the access key.",
+        "os.environ/AWS_SECRET_ACCESS_KEY",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.aws_session_token",
+        Kind::Secret,
+        "AWS_SESSION_TOKEN",
+        "For Bedrock: the token of a temporary access key.",
+        "os.environ/AWS_SESSION_TOKEN",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.aws_region_name",
+        Kind::Text,
+        "AWS_REGION or AWS_REGION_NAME, else us-east-1",
+        "For Bedrock: the region.",
+        "us-east-1",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.aws_profile_name",
+        Kind::Text,
+        "AWS_PROFILE",
+        "For Bedrock: a profile of ~/.aws/credentials.",
+        "production",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.aws_role_name",
+        Kind::Text,
+        "AWS_ROLE_ARN, with a web identity token",
+        "For Bedrock: the ARN of a role to assume.",
+        "arn:aws:iam::123456789012:role/example",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.aws_session_name",
+        Kind::Text,
+        "tollgate",
+        "For Bedrock: the name of the session under that role.",
+        "tollgate",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.aws_external_id",
+        Kind::Text,
+        "none",
+        "For Bedrock: the external id that the role demands.",
+        "example",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.aws_web_identity_token",
+        Kind::Secret,
+        "the file AWS_WEB_IDENTITY_TOKEN_FILE",
+        "For Bedrock: a web identity token to assume the role with.",
+        "file:/run/secrets/token",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.aws_sts_endpoint",
+        Kind::Url,
+        "https://sts.REGION.amazonaws.com",
+        "For Bedrock: where roles are assumed.",
+        "https://sts.us-east-1.amazonaws.com",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.aws_bedrock_runtime_endpoint",
+        Kind::Url,
+        "https://bedrock-runtime.REGION.amazonaws.com",
+        "For Bedrock: the address of the runtime; api_base does the same.",
+        "https://bedrock-runtime.us-east-1.amazonaws.com",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.model_id",
+        Kind::Text,
+        "none",
+        "For Bedrock: the ARN of an inference profile or provisioned model that stands for model.",
+        "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/example",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.vertex_project",
+        Kind::Text,
+        "VERTEXAI_PROJECT, or the project of the credentials",
+        "For Vertex AI: the project.",
+        "example-project",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.vertex_location",
+        Kind::Text,
+        "VERTEXAI_LOCATION, else us-central1",
+        "For Vertex AI: the region, or global.",
+        "us-central1",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.vertex_credentials",
+        Kind::Secret,
+        "GOOGLE_APPLICATION_CREDENTIALS, or the machine's service account",
+        "For Vertex AI: a service account's JSON, or the path of its file.",
+        "os.environ/VERTEX_CREDENTIALS",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.tenant_id",
+        Kind::Text,
+        "AZURE_TENANT_ID",
+        "For Azure: the directory to ask for a token, instead of api_key.",
+        "00000000-0000-0000-0000-000000000000",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.client_id",
+        Kind::Text,
+        "AZURE_CLIENT_ID",
+        "For Azure: the application that asks for the token.",
+        "00000000-0000-0000-0000-000000000000",
+    )
+    .in_comment(),
+    Key::new(
+        "model_list[].litellm_params.client_secret",
+        Kind::Secret,
+        "AZURE_CLIENT_SECRET",
+        "For Azure: the application's secret.",
+        "os.environ/AZURE_CLIENT_SECRET",
+    )
+    .in_comment(),
+    Key::new(
         "model_list[].litellm_params.organization",
         Kind::Text,
         "none",
@@ -196,6 +340,28 @@ pub(super) const PARAMS: &[Key] = &[
         "A default for the request; what the request says wins.",
         "temperature: 0.2",
     ),
+];
+
+/// Keys that mean something to some providers only: given to them by name.
+pub(in crate::config) const VENDOR: [&str; 18] = [
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "aws_region_name",
+    "aws_profile_name",
+    "aws_role_name",
+    "aws_session_name",
+    "aws_external_id",
+    "aws_web_identity_token",
+    "aws_sts_endpoint",
+    "aws_bedrock_runtime_endpoint",
+    "model_id",
+    "vertex_project",
+    "vertex_location",
+    "vertex_credentials",
+    "tenant_id",
+    "client_id",
+    "client_secret",
 ];
 
 pub(super) const INFO: &[Key] = &[

@@ -166,11 +166,11 @@ const PARAMS: &str = "\
     anthropic_keycloak_auth_method anthropic_keycloak_client_id anthropic_keycloak_client_secret_ref \
     anthropic_keycloak_scope anthropic_keycloak_token_url anthropic_organization_id anthropic_service_account_id \
     auto_router_config auto_router_config_path auto_router_default_model auto_router_embedding_model \
-    auto_router_max_input_chars auto_router_model_compression auto_router_routing_compression aws_access_key_id \
-    aws_batch_role_arn aws_bedrock_project_id aws_bedrock_runtime_endpoint aws_external_id aws_profile_name \
-    aws_region_name aws_role_name aws_secret_access_key aws_session_name aws_session_tags aws_session_token \
-    aws_sts_endpoint aws_web_identity_token azure_password azure_scope azure_username bedrock_tags bucket_name \
-    budget_duration cache_control_injection_points client_id client_secret complexity_router_config \
+    auto_router_max_input_chars auto_router_model_compression auto_router_routing_compression \
+    aws_batch_role_arn aws_bedrock_project_id \
+    aws_session_tags \
+    azure_password azure_scope azure_username bedrock_tags bucket_name \
+    budget_duration cache_control_injection_points complexity_router_config \
     complexity_router_default_model configurable_clientside_auth_params cooldown_time default_api_key_rpm_limit \
     default_api_key_tpm_limit fireworks_forward_user_id gcs_bucket_name guardrails itpm keepalive_seconds \
     litellm_credential_name litellm_trace_id max_budget max_file_size_mb merge_reasoning_content_in_choices \
@@ -178,9 +178,9 @@ const PARAMS: &str = "\
     openai_identity_token_file openai_service_account_id otpm provider_affinity_header quality_router_config \
     quality_router_default_model region_name rust s3_access_key_id s3_bucket_name s3_bucket_owner \
     s3_encryption_key_id s3_endpoint_url s3_output_bucket_name s3_region_name s3_secret_access_key \
-    stream_timeout_by_service_tier tag_regex tags tenant_id timeout_by_service_tier use_chat_completions_api \
+    stream_timeout_by_service_tier tag_regex tags timeout_by_service_tier use_chat_completions_api \
     use_in_pass_through use_litellm_proxy use_xai_oauth valkey_embedding_field valkey_host valkey_password \
-    valkey_port valkey_ssl valkey_text_field vector_store_id vertex_credentials vertex_location vertex_project \
+    valkey_port valkey_ssl valkey_text_field vector_store_id \
     watsonx_region_name";
 
 /// In `model_info`.

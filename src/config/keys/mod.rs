@@ -10,6 +10,7 @@ mod router;
 mod top;
 mod virtual_key;
 
+pub(super) use deployment::VENDOR;
 pub(super) use foreign::{is_foreign, note};
 pub(super) use parameters::{PRICE_FIELDS, REQUEST_PARAMETERS};
 pub(super) use refused::instead;

@@ -15,10 +15,12 @@ mod scrub;
 mod stream;
 mod usage;
 
+pub use crate::chat::Produced;
+pub use crate::dialect::Endpoint;
+pub use crate::dialect::StreamEnd;
 pub use models::{model, models};
-pub use produced::{PRODUCED_SAMPLE_BYTES_MAX, Produced};
 pub use reply::{JsonDone, JsonReply, REPLY_BYTES_MAX, ReplyTooLong};
 pub use request::{OutputCap, Request};
-pub use route::{Endpoint, Route, route};
-pub use stream::{StreamEnd, StreamFault, StreamOptions, StreamReply};
+pub use route::{Route, route};
+pub use stream::{StreamFault, StreamOptions, StreamReply};
 pub use usage::metered;

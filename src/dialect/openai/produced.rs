@@ -1,20 +1,10 @@
 //! What a model wrote, kept for counting tokens where the provider reports none.
 
+use crate::chat::{PRODUCED_SAMPLE_BYTES_MAX, Produced};
 use crate::json::{self, Cursor};
 
-/// The most text that is kept, in bytes.
-pub const PRODUCED_SAMPLE_BYTES_MAX: usize = 64 * 1024;
 /// How deep parts of a message lie within each other at most.
 const PARTS_DEPTH_MAX: u32 = 6;
-
-/// Text of a reply: content, reasoning, refusals and tool calls.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Produced {
-    /// The beginning of it, up to [`PRODUCED_SAMPLE_BYTES_MAX`].
-    pub sample: String,
-    /// The bytes of all of it.
-    pub bytes: u64,
-}
 
 /// What the choices of one chunk, or of a whole reply, say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,16 +17,13 @@ pub(super) struct Choices {
 
 impl Produced {
     /// Adds the inside of a JSON string.
-    fn add(&mut self, inside: &[u8]) {
-        let room = PRODUCED_SAMPLE_BYTES_MAX - self.sample.len();
-        // Full, or cut before: a sample without its middle would be none.
-        if room == 0 || self.bytes > self.sample.len() as u64 {
+    fn add_inside(&mut self, inside: &[u8]) {
+        // Full, or cut before: only its length counts.
+        if self.sample.len() == PRODUCED_SAMPLE_BYTES_MAX || self.bytes > self.sample.len() as u64 {
             self.bytes = self.bytes.saturating_add(inside.len() as u64);
             return;
         }
-        let text = json::unescape(inside);
-        self.bytes = self.bytes.saturating_add(text.len() as u64);
-        self.sample.push_str(text.get(..floor_char_boundary(&text, room)).unwrap_or_default());
+        self.add(&json::unescape(inside));
     }
 
     /// Reads an array of choices: `delta`, `message` or `text` in each.
@@ -97,7 +84,7 @@ impl Produced {
         match cursor.peek()? {
             b'"' => {
                 let text = cursor.skip()?.of(cursor.text());
-                self.add(text.get(1..text.len() - 1)?);
+                self.add_inside(text.get(1..text.len() - 1)?);
             }
             b'[' if depth < PARTS_DEPTH_MAX => {
                 cursor.open_array()?;
@@ -120,11 +107,6 @@ impl Produced {
         }
         Some(())
     }
-}
-
-fn floor_char_boundary(text: &str, most: usize) -> usize {
-    let most = most.min(text.len());
-    (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -160,9 +142,9 @@ mod tests {
     fn the_sample_is_bounded_and_ends_at_a_character() {
         let text = "\u{e9}".repeat(PRODUCED_SAMPLE_BYTES_MAX);
         let mut produced = Produced::default();
-        produced.add(b"x");
-        produced.add(text.as_bytes());
-        produced.add(b"yy");
+        produced.add("x");
+        produced.add(&text);
+        produced.add("yy");
         assert_eq!(produced.sample.len(), PRODUCED_SAMPLE_BYTES_MAX - 1);
         assert_eq!(produced.bytes, 1 + 2 * PRODUCED_SAMPLE_BYTES_MAX as u64 + 2);
     }

@@ -213,9 +213,12 @@ impl Fields {
 
     fn check_input(&self, endpoint: Endpoint, body: &[u8], document: &Document) -> Result<(), Fault> {
         let name = match endpoint {
-            Endpoint::ChatCompletions => "messages",
+            Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => "messages",
             Endpoint::Completions => "prompt",
-            Endpoint::Embeddings => "input",
+            Endpoint::Embeddings | Endpoint::Responses | Endpoint::Moderations | Endpoint::Speech => "input",
+            Endpoint::GenerateContent | Endpoint::GeminiCountTokens => "contents",
+            Endpoint::Rerank => "query",
+            Endpoint::ImageGenerations => "prompt",
         };
         let at = self.input.and_then(|index| document.members.get(index)).map(|member| member.value);
         let Some(at) = at.filter(|at| !json::is_null(at.of(body))) else {

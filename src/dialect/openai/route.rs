@@ -1,28 +1,7 @@
 //! Which endpoint a request is for. The only place that looks at a path.
 
+use crate::dialect::Endpoint;
 use crate::vocabulary::ModelName;
-
-/// The calls that go to a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Endpoint {
-    /// Chat completions.
-    ChatCompletions,
-    /// Completions.
-    Completions,
-    /// Embeddings.
-    Embeddings,
-}
-
-impl Endpoint {
-    /// The end of its path, at every provider: `/chat/completions`.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::ChatCompletions => "/chat/completions",
-            Self::Completions => "/completions",
-            Self::Embeddings => "/embeddings",
-        }
-    }
-}
 
 /// What a method and a path ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]

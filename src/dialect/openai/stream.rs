@@ -11,7 +11,7 @@ use crate::wire::sse;
 use super::chunk::Chunk;
 use super::outlet::Outlet;
 use super::usage::Counts;
-use super::{Endpoint, Produced, error};
+use super::{Endpoint, Produced, StreamEnd, error};
 
 /// How to forward a stream.
 #[derive(Clone, Debug)]
@@ -59,17 +59,6 @@ impl fmt::Display for StreamFault {
 }
 
 impl std::error::Error for StreamFault {}
-
-/// How a stream ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamEnd {
-    /// With `[DONE]`.
-    Complete,
-    /// After a whole event, without `[DONE]`.
-    NoDone,
-    /// In the middle of an event; the broken part was not forwarded.
-    Truncated,
-}
 
 /// A stream while it passes. Events leave in the order they came, each as soon as it is whole.
 #[derive(Debug)]

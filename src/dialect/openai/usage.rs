@@ -140,7 +140,7 @@ impl Counts {
     pub(super) fn metered(&self, endpoint: Endpoint) -> Metered {
         let (prompt, completion) = match endpoint {
             Endpoint::Embeddings => (self.prompt.or(self.total), self.completion.or(Some(0))),
-            Endpoint::ChatCompletions | Endpoint::Completions => (self.prompt, self.completion_side()),
+            _ => (self.prompt, self.completion_side()),
         };
         match (prompt, completion) {
             (Some(prompt), Some(completion)) => Metered::Reported(self.usage(prompt, completion)),

@@ -1,0 +1,82 @@
+//! The calls that go to a provider, and what distinguishes them.
+
+use crate::chat::Api;
+
+/// A call that goes to a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// OpenAI chat completions.
+    ChatCompletions,
+    /// OpenAI completions.
+    Completions,
+    /// OpenAI embeddings.
+    Embeddings,
+    /// OpenAI responses.
+    Responses,
+    /// Anthropic messages.
+    Messages,
+    /// Anthropic `count_tokens`.
+    CountTokens,
+    /// Gemini `generateContent` and `streamGenerateContent`.
+    GenerateContent,
+    /// Gemini `countTokens`.
+    GeminiCountTokens,
+    /// Rerank, in Cohere's and Jina's form.
+    Rerank,
+    /// OpenAI moderations.
+    Moderations,
+    /// OpenAI image generations.
+    ImageGenerations,
+    /// OpenAI speech: the answer is sound.
+    Speech,
+}
+
+impl Endpoint {
+    /// How many there are.
+    pub const COUNT: usize = 12;
+
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Responses,
+        Self::Messages,
+        Self::CountTokens,
+        Self::GenerateContent,
+        Self::GeminiCountTokens,
+        Self::Rerank,
+        Self::Moderations,
+        Self::ImageGenerations,
+        Self::Speech,
+    ];
+
+    /// The end of its path at providers that have it as its inventor has it: `/chat/completions`.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/chat/completions",
+            Self::Completions => "/completions",
+            Self::Embeddings => "/embeddings",
+            Self::Responses => "/responses",
+            Self::Messages => "/messages",
+            Self::CountTokens => "/messages/count_tokens",
+            Self::GenerateContent => ":generateContent",
+            Self::GeminiCountTokens => ":countTokens",
+            Self::Rerank => "/rerank",
+            Self::Moderations => "/moderations",
+            Self::ImageGenerations => "/images/generations",
+            Self::Speech => "/audio/speech",
+        }
+    }
+
+    /// The API of a chat: what can be translated from and to other chats. None for the other calls.
+    pub const fn chat(self) -> Option<Api> {
+        match self {
+            Self::ChatCompletions => Some(Api::OpenAiChat),
+            Self::Responses => Some(Api::Responses),
+            Self::Messages => Some(Api::Anthropic),
+            Self::GenerateContent => Some(Api::Gemini),
+            _ => None,
+        }
+    }
+}
