@@ -69,6 +69,34 @@ impl Endpoint {
         }
     }
 
+    /// Whether the model writes something: the others have no output tokens.
+    pub const fn writes(self) -> bool {
+        !matches!(
+            self,
+            Self::Embeddings
+                | Self::CountTokens
+                | Self::GeminiCountTokens
+                | Self::Rerank
+                | Self::Moderations
+                | Self::Speech
+        )
+    }
+
+    /// Whether it is one of Google's own.
+    pub const fn is_gemini(self) -> bool {
+        matches!(self, Self::GenerateContent | Self::GeminiCountTokens)
+    }
+
+    /// Whether its streams are OpenAI's of chat completions and completions.
+    pub const fn is_openai(self) -> bool {
+        matches!(self, Self::ChatCompletions | Self::Completions)
+    }
+
+    /// Whether it only counts tokens: free, and without a usage.
+    pub const fn is_count(self) -> bool {
+        matches!(self, Self::CountTokens | Self::GeminiCountTokens)
+    }
+
     /// The API of a chat: what can be translated from and to other chats. None for the other calls.
     pub const fn chat(self) -> Option<Api> {
         match self {

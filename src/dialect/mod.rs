@@ -3,9 +3,11 @@
 mod endpoint;
 pub mod openai;
 mod relay;
+mod route;
 
 pub use endpoint::Endpoint;
 pub use relay::{Progress, Relay, RelayOptions, StreamEnd};
+pub use route::{PathStream, Route, route};
 
 use bytes::Bytes;
 
@@ -37,6 +39,28 @@ pub trait Dialect: Sync {
 
     /// The fault as the last event of a stream that has begun.
     fn error_event(&self, fault: &Fault) -> Bytes;
+}
+
+/// The dialect of a chat; None: the call is none.
+pub fn of(endpoint: Endpoint) -> Option<&'static dyn Dialect> {
+    let _ = endpoint;
+    None
+}
+
+/// An error answer in the dialect of a call; in OpenAI's words where it has none, or is not known.
+pub fn error(call: Option<Endpoint>, fault: &Fault, status: u16, request_id: &str) -> Bytes {
+    match call.and_then(of) {
+        Some(dialect) => dialect.error(fault, status, request_id),
+        None => openai::error::body(fault, status),
+    }
+}
+
+/// A fault as the last event of a stream that has begun.
+pub fn error_event(call: Endpoint, fault: &Fault) -> Bytes {
+    match of(call) {
+        Some(dialect) => dialect.error_event(fault),
+        None => openai::error::event(fault),
+    }
 }
 
 /// What a whole answer calls its model and its usage.

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 
+use super::World;
 use super::plan::Planned;
 use super::reply::Reply;
-use super::{Deployment, World};
-use crate::dialect::openai::Endpoint;
-use crate::json::{self, Edits, Segments};
+use super::way::Way;
+use crate::json::Segments;
 use crate::policy::Permit;
-use crate::provider::{Call, StreamUsage};
 use crate::routing::{self, Tried};
 use crate::telemetry::{AttemptFailed, Event, Target};
 use crate::vocabulary::{Fault, Kind, Now};
@@ -27,8 +26,10 @@ pub struct Outbound {
     pub deployment: usize,
     /// Path and query.
     pub path: http::Uri,
-    /// The body, edited by splice.
+    /// The body: the client's own edited by splice, or translated.
     pub body: Segments,
+    /// Headers of this request alone, beside those of the deployment.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How long the first byte of the answer may take.
     pub first_byte: Duration,
     /// How long the answer may stand still once it flows.
@@ -55,6 +56,9 @@ pub(super) struct Current {
     pub(super) ended: Option<Now>,
     pub(super) status: Option<u16>,
     pub(super) failed: bool,
+    pub(super) way: Way,
+    pub(super) schema_tool: bool,
+    pub(super) dropped: Vec<String>,
 }
 
 impl Planned {
@@ -64,17 +68,29 @@ impl Planned {
     /// No deployment of the group has room within its limits.
     pub fn attempt(&mut self, now: Now, random: u64) -> Result<Outbound, Fault> {
         let world = self.common.world.clone();
-        let (position, permit) = self.choose(&world, now, random)?;
+        let (position, mut permit) = self.choose(&world, now, random)?;
         let index = self.group.members[position].deployment;
+        let deployment = &world.deployments[index];
         self.tried.note(position);
         self.attempts += 1;
         self.common.target = Target::Deployment(u32::try_from(index).unwrap_or(u32::MAX));
+        let model = deployment.upstream_model(self.captured.as_deref());
+        let spoken = match self.speak(deployment, &model, world.price(index, &model).as_ref()) {
+            Ok(spoken) => spoken,
+            Err(fault) => {
+                // Nothing was sent: the permit gives back what it took.
+                self.attempts -= 1;
+                return Err(fault);
+            }
+        };
+        permit.sent();
         self.permit.sent();
         if let Some(hold) = &mut self.hold {
             hold.dispatched();
         }
         self.first_dispatch.get_or_insert(now);
         self.reply = Reply::Waiting;
+        let outbound = self.outbound(&world, index, now, spoken.path, spoken.body, spoken.headers);
         self.current = Some(Current {
             deployment: index,
             permit: Some(permit),
@@ -83,8 +99,11 @@ impl Planned {
             ended: None,
             status: None,
             failed: false,
+            way: spoken.way,
+            schema_tool: spoken.schema_tool,
+            dropped: spoken.dropped,
         });
-        Ok(self.outbound(&world, index, now))
+        Ok(outbound)
     }
 
     fn choose(&mut self, world: &World, now: Now, random: u64) -> Result<(usize, Permit), Fault> {
@@ -98,10 +117,7 @@ impl Planned {
             let picked = routing::choose(&self.group.members, self.tried, open, random);
             let Some(position) = picked else { return Err(self.no_room(wait)) };
             match world.deployments[self.group.members[position].deployment].limits.try_take(self.tokens, now) {
-                Ok(mut permit) => {
-                    permit.sent();
-                    return Ok((position, permit));
-                }
+                Ok(permit) => return Ok((position, permit)),
                 Err(short) => {
                     wait = Some(wait.map_or(short.after, |wait| wait.min(short.after)));
                     full.note(position);
@@ -118,9 +134,16 @@ impl Planned {
         Fault::client(Kind::RateLimited, text).retry_after(wait.unwrap_or(Duration::from_secs(1)))
     }
 
-    fn outbound(&self, world: &World, index: usize, now: Now) -> Outbound {
+    fn outbound(
+        &self,
+        world: &World,
+        index: usize,
+        now: Now,
+        path: http::Uri,
+        body: Segments,
+        headers: Vec<(HeaderName, HeaderValue)>,
+    ) -> Outbound {
         let deployment = &world.deployments[index];
-        let model = deployment.upstream_model(self.captured.as_deref());
         let deadlines = &world.settings.deadlines;
         let settings = &deployment.settings;
         let whole = if self.request.stream { deadlines.stream } else { deadlines.total };
@@ -132,117 +155,7 @@ impl Planned {
             let whole = settings.timeout.unwrap_or(deadlines.first_byte);
             (whole, deadlines.idle.min(whole), left.min(settings.timeout.unwrap_or(left)))
         };
-        Outbound {
-            deployment: index,
-            path: deployment
-                .path(&Call { endpoint: self.request.endpoint, model: &model, stream: self.request.stream })
-                .unwrap_or_default(),
-            body: self.write_body(deployment, &model),
-            first_byte: first_byte.min(left),
-            idle,
-            total,
-        }
-    }
-
-    /// The client's body with the edits this deployment needs; everything else byte for byte.
-    fn write_body(&self, deployment: &Deployment, model: &str) -> Segments {
-        let mut edits = Edits::new();
-        self.edit_model(model, &mut edits);
-        let dropped = self.dropped(deployment);
-        dropped.iter().for_each(|member| edits.cut(*member));
-        self.edit_stream_usage(deployment, &dropped, &mut edits);
-        self.edit_parameters(deployment, &dropped, &mut edits);
-        json::splice(&self.request.body, &self.request.document, &edits).join()
-    }
-
-    fn edit_model(&self, model: &str, edits: &mut Edits) {
-        match self.request.model_member {
-            Some(_) if self.request.model.as_str() == model => {}
-            Some(member) => edits.replace(self.request.document.members[member].value, json::quote(model)),
-            None => edits.insert("model", &json::quote(model)),
-        }
-    }
-
-    /// Members that must not reach this provider.
-    fn dropped(&self, deployment: &Deployment) -> smallvec::SmallVec<[usize; 8]> {
-        let request = &self.request;
-        let configured = deployment.settings.additional_drop_params.iter();
-        let named = configured.filter_map(|name| request.document.find(&request.body, name));
-        let mut dropped: smallvec::SmallVec<[usize; 8]> = request.gateway_only.iter().copied().chain(named).collect();
-        dropped.sort_unstable();
-        dropped.dedup();
-        dropped.retain(|member| Some(*member) != request.model_member);
-        dropped
-    }
-
-    /// Asks for the usage of a stream, where the provider wants to be asked and the client did not.
-    fn edit_stream_usage(&self, deployment: &Deployment, dropped: &[usize], edits: &mut Edits) {
-        let request = &self.request;
-        let wanted = request.stream && request.endpoint != Endpoint::Embeddings && request.include_usage != Some(true);
-        if !wanted || deployment.provider.stream_usage() == StreamUsage::Always {
-            return;
-        }
-        let body = &request.body[..];
-        let options = request.stream_options.filter(|member| !dropped.contains(member));
-        let Some(options) = options.map(|member| request.document.members[member].value) else {
-            if request.stream_options.is_none() {
-                edits.insert("stream_options", br#"{"include_usage":true}"#);
-            }
-            return;
-        };
-        if json::is_null(options.of(body)) {
-            edits.replace(options, Bytes::from_static(br#"{"include_usage":true}"#));
-            return;
-        }
-        match json::find(body, options, "include_usage") {
-            Ok(Some(value)) => edits.replace(value, Bytes::from_static(b"true")),
-            _ => edits.insert_into(options, "include_usage", b"true"),
-        }
-    }
-
-    /// Adds the deployment's defaults and `extra_body`, and the bound that the budget demands.
-    fn edit_parameters(&self, deployment: &Deployment, dropped: &[usize], edits: &mut Edits) {
-        let request = &self.request;
-        let present =
-            |name: &str| request.document.find(&request.body, name).filter(|member| !dropped.contains(member));
-        let extra = &deployment.settings.extra_body;
-        for (name, value) in &deployment.settings.defaults {
-            let bounded = is_output_cap(name) && (!request.output_caps.is_empty() || self.output_cap.is_some());
-            if present(name).is_none() && !bounded && !extra.iter().any(|(extra, _)| extra == name) {
-                edits.insert(name, value.as_bytes());
-            }
-        }
-        let ours = |name: &str| self.output_cap.is_some() && is_output_cap(name);
-        for (name, value) in extra.iter().filter(|(name, _)| name != "model" && name != "stream" && !ours(name)) {
-            match present(name) {
-                Some(member) => {
-                    edits.replace(request.document.members[member].value, Bytes::copy_from_slice(value.as_bytes()))
-                }
-                None => edits.insert(name, value.as_bytes()),
-            }
-        }
-        if let Some(most) = self.output_cap {
-            let (name, most) = (self.output_cap_name(deployment), most.to_string());
-            match present(name) {
-                // Null: the client named it and set no bound.
-                Some(member) => edits.replace(request.document.members[member].value, Bytes::from(most)),
-                None => edits.insert(name, most.as_bytes()),
-            }
-        }
-    }
-
-    /// What the provider calls the bound on an answer, or the other name where that one must not reach it.
-    fn output_cap_name(&self, deployment: &Deployment) -> &'static str {
-        let usual = match self.request.endpoint {
-            Endpoint::ChatCompletions => deployment.provider.output_cap(),
-            _ => "max_tokens",
-        };
-        let dropped = deployment.settings.additional_drop_params.iter().any(|name| name == usual);
-        match (usual, self.request.endpoint) {
-            ("max_tokens", Endpoint::ChatCompletions) if dropped => "max_completion_tokens",
-            ("max_completion_tokens", _) if dropped => "max_tokens",
-            _ => usual,
-        }
+        Outbound { deployment: index, path, body, headers, first_byte: first_byte.min(left), idle, total }
     }
 
     /// Takes note that the attempt failed and says whether to try again. `jitter` is a random number.
@@ -291,10 +204,6 @@ impl Planned {
         let spread = base.saturating_mul(share) / (1 << 24);
         Again::After((base / 2 + spread / 2).max(world.settings.retry_after).max(fault.retry_after.unwrap_or_default()))
     }
-}
-
-pub(super) fn is_output_cap(name: &str) -> bool {
-    matches!(name, "max_tokens" | "max_completion_tokens")
 }
 
 enum Retry {

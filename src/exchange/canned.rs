@@ -7,31 +7,60 @@ use bytes::Bytes;
 use super::estimate;
 use super::plan::Planned;
 use super::reply::Reply;
-use crate::dialect::openai::{Endpoint, Produced};
+use super::way::Way;
+use crate::chat::{Delta, Encoder, Finish, Produced};
+use crate::dialect::{self, Endpoint};
 use crate::json;
+use crate::pricing::prompt;
 use crate::vocabulary::{Metered, Now, Usage};
 
 /// Numbers in a canned embedding.
 const DIMENSIONS: usize = 8;
 
 impl Planned {
-    /// The whole answer of the current attempt's deployment, where it has a canned one: JSON, or the events of a stream.
+    /// The whole answer of the current attempt's deployment, where it is given here: JSON, or the events of a stream.
     pub fn canned(&mut self, now: Now) -> Option<Bytes> {
-        let text = self.deployment()?.settings.mock_response.clone()?;
-        // Four bytes to a token: no vocabulary is loaded for an answer that costs nothing.
-        let completion = if self.request.endpoint == Endpoint::Embeddings { 0 } else { text.len().div_ceil(4) as u64 };
-        let usage = Usage { prompt: estimate::prompt_tokens(&self.request), completion, ..Usage::default() };
-        let answer = match (self.request.endpoint, self.request.stream) {
-            (Endpoint::Embeddings, _) => self.embedding(&usage),
-            (_, false) => self.object(&text, &usage, now),
-            (_, true) => self.events(&text, &usage, now),
+        if !matches!(self.way(), Some(Way::Local)) {
+            return None;
+        }
+        let deployment = self.deployment()?;
+        let (answer, usage) = match deployment.settings.mock_response.clone() {
+            _ if self.request.endpoint.is_count() => (self.counted(), Usage::default()),
+            Some(text) => self.mocked(&text, now),
+            None => return None,
         };
         self.reply = Reply::Over { metered: Metered::Reported(usage), produced: Produced::default(), answered: true };
         if let Some(current) = &mut self.current {
             (current.first_byte, current.ended) = (Some(now), Some(now));
         }
         self.settle_bill();
-        Some(Bytes::from(answer))
+        Some(answer)
+    }
+
+    fn mocked(&self, text: &str, now: Now) -> (Bytes, Usage) {
+        let endpoint = self.request.endpoint;
+        // Four bytes to a token: no vocabulary is loaded for an answer that costs nothing.
+        let completion = if endpoint.writes() { text.len().div_ceil(4) as u64 } else { 0 };
+        let usage = Usage { prompt: estimate::prompt_tokens(&self.request), completion, ..Usage::default() };
+        let answer = match (endpoint, self.request.stream) {
+            (Endpoint::Embeddings, _) => self.embedding(&usage).into(),
+            (Endpoint::ChatCompletions | Endpoint::Completions, true) => self.events(text, &usage, now).into(),
+            (endpoint, stream) => match dialect::of(endpoint).filter(|_| !endpoint.is_openai()) {
+                Some(dialect) => spoken(&mut *dialect.encoder(self.answer(now), stream), text, &usage),
+                None => self.object(text, &usage, now).into(),
+            },
+        };
+        (answer, usage)
+    }
+
+    /// The tokens of the request, counted here for a provider that does not count.
+    fn counted(&self) -> Bytes {
+        let tokens = prompt::estimate_prompt(self.request.model.as_str(), &self.request.body);
+        match self.request.endpoint {
+            Endpoint::GeminiCountTokens => format!(r#"{{"totalTokens":{tokens}}}"#),
+            _ => format!(r#"{{"input_tokens":{tokens}}}"#),
+        }
+        .into()
     }
 
     fn object(&self, text: &str, usage: &Usage, now: Now) -> String {
@@ -98,6 +127,15 @@ impl Planned {
             quoted(self.request.model.as_str())
         )
     }
+}
+
+/// A text as an answer in any dialect.
+fn spoken(encoder: &mut dyn Encoder, text: &str, usage: &Usage) -> Bytes {
+    encoder.delta(0, Delta::Start { id: None, created: None });
+    text.split_inclusive(' ').for_each(|word| encoder.delta(0, Delta::Text(word)));
+    encoder.delta(0, Delta::Finish(Finish::Stop));
+    encoder.end(Some(usage));
+    encoder.take()
 }
 
 fn usage_member(usage: &Usage) -> String {

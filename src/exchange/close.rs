@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::enter::Common;
 use super::plan::Planned;
 use super::reply::Reply;
-use crate::dialect::openai::Produced;
+use crate::chat::Produced;
 use crate::ledger::{Ledger, Outcome, Receipt};
 use crate::pricing::{prompt, tokens};
 use crate::telemetry::{self, Event, ExchangeClosed};
@@ -63,17 +63,20 @@ impl Planned {
 
     /// What was used: as reported, else counted; nothing where the upstream gave no answer.
     fn usage(&self) -> Metered {
+        if self.request.endpoint.is_count() {
+            return Metered::Reported(Usage::default());
+        }
         let nothing = Produced::default();
         let failed = self.current.as_ref().is_none_or(|current| current.failed);
         let (metered, produced) = match &self.reply {
             // What was streamed was used, however the stream ended.
-            Reply::Stream(stream) if self.reply.streamed() => (stream.metered(), &stream.produced),
-            Reply::Stream(stream) if stream.error_seen => return Metered::Absent,
+            Reply::Stream(stream) if self.reply.streamed() => (stream.metered(), stream.produced()),
+            Reply::Stream(stream) if stream.progress().error_seen => return Metered::Absent,
             Reply::Over { answered: false, .. } | Reply::Error { .. } => return Metered::Absent,
             Reply::Over { metered, produced, .. } => (*metered, produced),
             _ if failed => return Metered::Absent,
             // Sent, and no failure came back: the client left while the provider worked.
-            Reply::Stream(_) | Reply::Waiting | Reply::Json(..) => (Metered::Absent, &nothing),
+            Reply::Stream(_) | Reply::Waiting | Reply::Json(_) | Reply::Foreign(_) => (Metered::Absent, &nothing),
         };
         match metered {
             Metered::Reported(_) | Metered::Estimated(_) => metered,

@@ -4,10 +4,12 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::local::{self, LocalAnswer};
 use super::{Ending, World};
-use crate::dialect::openai::{self, Endpoint, Route};
-use crate::policy::{Caller, present};
+use crate::dialect::{self, Endpoint, PathStream, Route};
+use crate::policy::{Caller, Presented, present};
 use crate::telemetry::{self, KeyLabel, Target};
 use crate::vocabulary::{Fault, Kind, Now};
 
@@ -17,6 +19,8 @@ pub struct Head<'a> {
     pub method: &'a str,
     /// The path, without its query.
     pub path: &'a str,
+    /// The query, without its `?`.
+    pub query: Option<&'a str>,
     /// A header's value by its lower-case name.
     pub header: &'a dyn Fn(&str) -> Option<&'a [u8]>,
     /// Where the request came from.
@@ -41,6 +45,8 @@ pub(super) struct Common {
     pub(super) request_id: Option<String>,
     pub(super) began: Now,
     pub(super) endpoint: telemetry::Endpoint,
+    /// The call, once the path is known to be one: errors are told in its dialect.
+    pub(super) call: Option<Endpoint>,
     pub(super) caller: Option<Caller>,
     pub(super) key: KeyLabel,
     pub(super) target: Target,
@@ -58,6 +64,7 @@ impl Common {
             request_id: None,
             began: now,
             endpoint: telemetry::Endpoint::Other,
+            call: None,
             caller: None,
             key: KeyLabel::Unknown,
             target: Target::None,
@@ -90,6 +97,7 @@ pub struct Opened {
     pub(super) common: Common,
     pub(super) endpoint: Endpoint,
     pub(super) path_model: Option<String>,
+    pub(super) path_stream: PathStream,
 }
 
 /// An exchange that was not let through: the fault to answer with, and what to close it by.
@@ -122,6 +130,11 @@ impl Refused {
         self.common.request_id()
     }
 
+    /// The error's body, in the client's dialect.
+    pub fn told(&self, status: u16) -> Bytes {
+        dialect::error(self.common.call, &self.fault, status, self.common.request_id())
+    }
+
     /// Closes the exchange once its answer is written: the one record of it.
     pub fn close(mut self, status: u16, bytes_out: u64, ending: Ending, now: Now) {
         super::close::refused(&mut self.common, &self.fault, status, bytes_out, ending, now);
@@ -134,10 +147,13 @@ impl Opened {
     /// # Errors
     /// No such route, no valid key, an address that is not allowed, or a body that is announced too large or encoded.
     pub fn enter(world: &Arc<World>, head: &Head<'_>, id: String, now: Now) -> Result<Entry, Box<Refused>> {
-        let route = openai::route(head.method, head.path);
+        let route = dialect::route(head.method, head.path, head.query);
         let mut common = Common::new(world, id, head.client_ip, now);
         common.request_id = text(head, "x-request-id");
         common.endpoint = label(&route);
+        if let Route::Call { endpoint, .. } = route {
+            common.call = Some(endpoint);
+        }
         if let Some(answer) = local::open_to_all(&route) {
             return Ok(common.local(answer));
         }
@@ -152,8 +168,8 @@ impl Opened {
             Err(fault) => return Err(Refused::new(common, fault)),
         }
         match route {
-            Route::Call { endpoint, model } => match announced(world, head) {
-                Ok(()) => Ok(Entry::Call(Box::new(Self { common, endpoint, path_model: model }))),
+            Route::Call { endpoint, model, stream } => match announced(world, head) {
+                Ok(()) => Ok(Entry::Call(Box::new(Self { common, endpoint, path_model: model, path_stream: stream }))),
                 Err(fault) => Err(Refused::new(common, fault)),
             },
             other => match local::for_callers(world, &other, common.caller.as_ref()) {
@@ -193,7 +209,13 @@ fn admit(world: &World, head: &Head<'_>, common: &mut Common, now: Now) -> Resul
         common.key = KeyLabel::Unknown;
         return Ok(());
     }
-    let presented = present(head.header, world.settings.key_header.as_deref());
+    let mut presented = present(head.header, world.settings.key_header.as_deref());
+    if presented == Presented::Nothing
+        && common.call.is_some_and(Endpoint::is_gemini)
+        && let Some(key) = head.query.and_then(in_query)
+    {
+        presented = key;
+    }
     let caller = world.keys.authenticate(&presented, address(world, head), now)?;
     common.key = match &caller {
         Caller::Master => KeyLabel::Master,
@@ -201,6 +223,17 @@ fn admit(world: &World, head: &Head<'_>, common: &mut Common, now: Now) -> Resul
     };
     common.caller = Some(caller);
     Ok(())
+}
+
+/// Google's clients may carry the key in the query, as `key`.
+fn in_query(query: &str) -> Option<Presented<'_>> {
+    let key = query.split('&').find_map(|pair| pair.strip_prefix("key="))?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    match key {
+        "" => None,
+        key if key.len() <= 512 && key.bytes().all(plain) => Some(Presented::Key(key.into())),
+        _ => Some(Presented::Malformed),
+    }
 }
 
 /// The address that `allowed_ips` is held against.

@@ -12,7 +12,7 @@ const COMPLETION_DEFAULT: u64 = 1024;
 pub(super) fn for_limits(request: &Request, tpm_limit: Option<u64>) -> u64 {
     let prompt = prompt_tokens(request);
     let completion = match (request.endpoint, request.max_tokens()) {
-        (Endpoint::Embeddings, _) => 0,
+        (endpoint, _) if !endpoint.writes() => 0,
         (_, Some(most)) => most.saturating_mul(request.choices),
         (_, None) => prompt.max(COMPLETION_DEFAULT.min(tpm_limit.map_or(COMPLETION_DEFAULT, |limit| limit / 4))),
     };
@@ -36,7 +36,15 @@ fn prompt_bytes(request: &Request) -> u64 {
     match request.endpoint {
         Endpoint::ChatCompletions => message_bytes(request),
         Endpoint::Completions => texts("prompt"),
-        _ => texts("input"),
+        Endpoint::Embeddings => texts("input"),
+        // Parts within parts: their JSON counts too, which is little beside the text.
+        _ => ["messages", "system", "input", "instructions", "contents", "systemInstruction", "query", "documents"]
+            .into_iter()
+            .map(|name| {
+                let member = request.document.find(body, name);
+                member.map_or(0, |member| request.document.members[member].value.of(body).len() as u64)
+            })
+            .sum(),
     }
 }
 

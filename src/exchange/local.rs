@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 
 use super::World;
-use crate::dialect::openai::{self, Route};
+use crate::dialect::{Route, openai};
 use crate::policy::Caller;
 use crate::vocabulary::{Fault, Kind, ModelName};
 

@@ -12,16 +12,20 @@
 mod attempt;
 mod canned;
 mod close;
+mod edit;
 mod enter;
 mod estimate;
+mod interpret;
 mod levels;
 mod local;
 mod mask;
 mod offer;
 mod plan;
 mod reply;
+mod way;
 mod world;
 
+pub use crate::provider::{Auth, Fetch, Fetched, Unsigned};
 pub use attempt::{Again, Outbound};
 pub use close::{Bill, Ending, Sent};
 pub(crate) use enter::too_large;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::Deployment;
-use super::attempt::is_output_cap;
-use crate::dialect::openai::{Endpoint, Request};
+use super::edit::is_output_cap;
+use crate::dialect::openai::Request;
 use crate::json;
 use crate::pricing::{Demand, Price};
 use crate::vocabulary::PicoUsd;
@@ -31,7 +31,7 @@ impl Offers {
     /// Adds what a deployment with a price may answer to a request.
     pub(super) fn add(&mut self, request: &Request, deployment: &Deployment, price: Arc<Price>) {
         let each = match request.endpoint {
-            Endpoint::Embeddings => 0,
+            endpoint if !endpoint.writes() => 0,
             _ => bound(request, deployment).unwrap_or_else(|| {
                 deployment.settings.max_output_tokens.or(price.limits.max_output_tokens).unwrap_or(COMPLETION_UNKNOWN)
             }),

@@ -11,7 +11,7 @@ use super::offer::Offers;
 use super::reply::Reply;
 use super::{Deployment, World, estimate};
 use crate::config::UnknownPrice;
-use crate::dialect::openai::{Endpoint, Request};
+use crate::dialect::openai::Request;
 use crate::json;
 use crate::ledger::{AccountId, Hold, Ledger, Refusal};
 use crate::policy::{Ask, Denied, Permit};
@@ -52,9 +52,10 @@ impl Opened {
     /// # Errors
     /// The body is not a request, the model is not known or not allowed, or a limit or budget has no room.
     pub fn plan(self, body: Bytes, arrived: Now, now: Now) -> Result<Box<Planned>, Box<Refused>> {
-        let Self { mut common, endpoint, path_model } = self;
+        let Self { mut common, endpoint, path_model, path_stream } = self;
         common.bytes_in = body.len() as u64;
-        let request = match Request::read(endpoint, body, path_model.as_deref()) {
+        let limits = json::Limits::default();
+        let request = match Request::read_within(&limits, endpoint, body, path_model.as_deref(), path_stream) {
             Ok(request) => request,
             Err(fault) => return Err(Refused::new(common, fault)),
         };
@@ -178,6 +179,16 @@ impl Planned {
         self.request.stream
     }
 
+    /// Whether the stream is one JSON array, not events.
+    pub fn streams_array(&self) -> bool {
+        self.request.stream && self.request.array
+    }
+
+    /// What of the request could not be said to the provider, by name.
+    pub fn dropped(&self) -> &[String] {
+        self.current.as_ref().map_or(&[], |current| current.dropped.as_slice())
+    }
+
     /// The client's id for it, or ours.
     pub fn request_id(&self) -> &str {
         self.common.request_id()
@@ -244,7 +255,7 @@ impl Planned {
         if let Ok(hold) = hold(&world, accounts, offers.worst_case(&demand), now) {
             return self.keep(hold);
         }
-        if self.request.max_tokens().is_some() || self.request.endpoint == Endpoint::Embeddings {
+        if self.request.max_tokens().is_some() || !self.request.endpoint.writes() {
             return Err(refusal.into());
         }
         let left = world.around.ledger.affordable(accounts, now);
@@ -262,6 +273,9 @@ impl Planned {
     /// What every deployment of the group may answer, and for how much.
     fn offers(&self, world: &World) -> Result<Offers, Fault> {
         let mut offers = Offers::default();
+        if self.request.endpoint.is_count() {
+            return Ok(offers);
+        }
         for member in &self.group.members {
             let deployment = &world.deployments[member.deployment];
             let price = world.price(member.deployment, &deployment.upstream_model(self.captured.as_deref()));
@@ -293,7 +307,8 @@ impl Planned {
 /// Whether a body may hold audio or images.
 fn media(body: &[u8]) -> Media {
     let has = |part: &str| memchr::memmem::find(body, part.as_bytes()).is_some();
-    if has("input_audio") || has("image_url") { Media::Mixed } else { Media::Text }
+    let media = ["input_audio", "image_url", "input_image", "inlineData", "inline_data", "fileData", "\"source\""];
+    if media.into_iter().any(has) { Media::Mixed } else { Media::Text }
 }
 
 fn unknown_price(model: &ModelName) -> Fault {

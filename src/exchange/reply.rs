@@ -5,10 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::attempt::Again;
+use super::interpret::{self, Interpreted};
 use super::plan::Planned;
-use crate::dialect::openai::{self, JsonReply, Produced, StreamEnd, StreamOptions, StreamReply, error};
-use crate::json;
-use crate::provider::StreamUsage;
+use super::way::Way;
+use crate::chat::{Answer, Api, Broken, Produced};
+use crate::dialect::openai::{JsonReply, StreamOptions, StreamReply, error};
+use crate::dialect::{self, Relay, RelayOptions, StreamEnd};
+use crate::json::{self, Segments};
+use crate::provider::{ChatApi, StreamUsage};
 use crate::vocabulary::{Fault, Kind, Metered, Now, Secret};
 
 /// The most of an upstream's error body that is read.
@@ -43,10 +47,12 @@ pub enum Treatment {
 pub(super) enum Reply {
     /// No head yet.
     Waiting,
-    /// A JSON object, held.
-    Json(JsonReply, usize),
+    /// A JSON object in the client's dialect, held.
+    Json(JsonReply),
+    /// An answer to be translated, held.
+    Foreign(Segments),
     /// A stream.
-    Stream(Box<StreamReply>),
+    Stream(Box<dyn Relay>),
     /// An error of the upstream's, held to be told in our words.
     Error { fault: Fault, content_type: Option<String>, body: Vec<u8> },
     /// It is over: what was metered.
@@ -56,7 +62,9 @@ pub(super) enum Reply {
 impl Reply {
     /// Whether the provider streamed something other than an error.
     pub(super) fn streamed(&self) -> bool {
-        matches!(self, Self::Stream(stream) if stream.events > u64::from(stream.error_seen))
+        let Self::Stream(stream) = self else { return false };
+        let progress = stream.progress();
+        progress.events > u64::from(progress.error_seen)
     }
 }
 
@@ -90,31 +98,83 @@ impl Planned {
 
     fn accept(&mut self, head: &UpstreamHead<'_>, now: Now, jitter: u64) -> Treatment {
         let kind = head.content_type.map(|kind| kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase());
-        match kind.as_deref() {
-            Some("text/event-stream") => {
-                let unasked = self.request.include_usage != Some(true);
-                let options = StreamOptions {
-                    endpoint: self.request.endpoint,
-                    model_json: Some(json::quote(self.request.model.as_str())),
-                    hide_usage: unasked,
-                    cut_null_usage: unasked && self.asks_for_usage(),
-                    event_bytes_max: EVENT_BYTES_MAX,
-                    secrets: self.secrets(),
-                };
-                self.reply = Reply::Stream(Box::new(StreamReply::new(options)));
-                Treatment::Stream
-            }
-            Some("text/html" | "application/xhtml+xml") => {
-                let fault =
-                    Fault::upstream(Kind::UpstreamMalformed, "the provider answered with a web page instead of JSON");
-                Treatment::Failed(self.failed(&fault, now, jitter), fault)
-            }
-            _ => {
-                let model = json::quote(self.request.model.as_str());
-                self.reply = Reply::Json(JsonReply::new(self.request.endpoint, Some(model)), 0);
-                Treatment::Hold
-            }
+        let kind = kind.as_deref().unwrap_or_default();
+        if matches!(kind, "text/html" | "application/xhtml+xml") {
+            let text = "the provider answered with a web page instead of JSON";
+            let fault = Fault::upstream(Kind::UpstreamMalformed, text);
+            return Treatment::Failed(self.failed(&fault, now, jitter), fault);
         }
+        let (reply, treatment) = self.receive(kind, now);
+        self.reply = reply;
+        treatment
+    }
+
+    /// How an answer of this content type is taken.
+    fn receive(&self, kind: &str, now: Now) -> (Reply, Treatment) {
+        let endpoint = self.request.endpoint;
+        match self.way() {
+            Some(Way::Chat(dialect, api)) if self.request.stream => {
+                let answer = self.answer(now);
+                let stream = Interpreted::new(dialect, api, answer, self.schema_tool(), EVENT_BYTES_MAX);
+                (Reply::Stream(Box::new(stream)), Treatment::Stream)
+            }
+            Some(Way::Chat(..) | Way::Call(_)) => (Reply::Foreign(Segments::default()), Treatment::Hold),
+            way => match dialect::of(endpoint) {
+                // OpenAI's chat and completions streams are edited for the usage that the client did not ask for.
+                _ if kind == "text/event-stream" && endpoint.is_openai() => {
+                    (Reply::Stream(Box::new(self.openai_stream())), Treatment::Stream)
+                }
+                Some(dialect) if self.request.stream && (kind != "application/json" || self.request.array) => {
+                    let relay = dialect.relay(self.relay_options());
+                    (Reply::Stream(frame(way, relay)), Treatment::Stream)
+                }
+                _ => {
+                    let model = json::quote(self.request.model.as_str());
+                    (Reply::Json(JsonReply::new(endpoint, Some(model))), Treatment::Hold)
+                }
+            },
+        }
+    }
+
+    fn openai_stream(&self) -> StreamReply {
+        let unasked = self.request.include_usage != Some(true);
+        StreamReply::new(StreamOptions {
+            endpoint: self.request.endpoint,
+            model_json: Some(json::quote(self.request.model.as_str())),
+            hide_usage: unasked,
+            cut_null_usage: unasked && self.asks_for_usage(),
+            event_bytes_max: EVENT_BYTES_MAX,
+            secrets: self.secrets(),
+        })
+    }
+
+    fn relay_options(&self) -> RelayOptions {
+        RelayOptions {
+            model_json: Some(json::quote(self.request.model.as_str())),
+            event_bytes_max: EVENT_BYTES_MAX,
+            secrets: self.secrets(),
+            array: self.request.array,
+        }
+    }
+
+    /// What an encoder needs to know.
+    pub(super) fn answer(&self, now: Now) -> Answer {
+        Answer {
+            id: self.common.id.clone(),
+            model: self.request.model.as_str().to_owned(),
+            created: now.wall_ms.div_euclid(1000),
+            include_usage: self.request.include_usage == Some(true),
+            array: self.request.array,
+            request: self.request.body.clone(),
+        }
+    }
+
+    pub(super) fn way(&self) -> Option<Way> {
+        self.current.as_ref().map(|current| current.way)
+    }
+
+    fn schema_tool(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.schema_tool)
     }
 
     /// Whether the provider reports a stream's usage only because it was asked to.
@@ -123,7 +183,7 @@ impl Planned {
     }
 
     fn reject(&mut self, status: u16, head: &UpstreamHead<'_>, now: Now, jitter: u64) -> Treatment {
-        let mut fault = error::upstream(status, None);
+        let mut fault = self.upstream_fault(status, None);
         fault.retry_after = head.retry_after;
         match self.failed(&fault, now, jitter) {
             Again::No => {
@@ -149,20 +209,19 @@ impl Planned {
     /// The answer is too long, or an event of it is.
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), Fault> {
         let before = out.len();
+        let most = self.common.world.settings.http.reply_bytes_max;
         match &mut self.reply {
             Reply::Stream(stream) => {
                 let pushed = stream.push(chunk, out);
                 self.mask(&mut out[before..]);
-                pushed.map_err(|fault| {
-                    Fault::upstream(Kind::UpstreamMalformed, "the provider sent an event that is too long").cause(fault)
-                })
+                pushed.map_err(|broken| self.broken_stream(&broken))
             }
-            Reply::Json(reply, length) => {
-                *length += chunk.len();
-                if *length > self.common.world.settings.http.reply_bytes_max {
-                    return Err(too_long());
-                }
-                reply.push(chunk).map_err(|_| too_long())
+            Reply::Json(reply) if reply.len() + chunk.len() > most => Err(too_long()),
+            Reply::Json(reply) => reply.push(chunk).map_err(|_| too_long()),
+            Reply::Foreign(held) if held.len + chunk.len() > most => Err(too_long()),
+            Reply::Foreign(held) => {
+                held.push(chunk);
+                Ok(())
             }
             Reply::Error { body, .. } => {
                 let room = ERROR_BYTES_MAX.saturating_sub(body.len());
@@ -181,10 +240,10 @@ impl Planned {
         let Reply::Stream(stream) = &mut self.reply else { return None };
         let whole = match stream.finish(out) {
             StreamEnd::Complete => true,
-            StreamEnd::NoDone => stream.finish_seen && !stream.error_seen,
+            StreamEnd::NoDone => stream.progress().finish_seen && !stream.progress().error_seen,
             StreamEnd::Truncated => false,
         };
-        let told = stream.error_seen;
+        let told = stream.progress().error_seen;
         self.mask(&mut out[before..]);
         if whole {
             return None;
@@ -194,7 +253,7 @@ impl Planned {
             "litellm.APIConnectionError: the provider's stream broke off before its end",
         );
         if !told {
-            out.push(error::event(&fault));
+            out.push(self.error_event(&fault));
         }
         Some(fault)
     }
@@ -206,7 +265,8 @@ impl Planned {
     pub fn finish_held(&mut self, now: Now, jitter: u64) -> Result<Finished, (Again, Fault)> {
         self.upstream_ended(now);
         match std::mem::replace(&mut self.reply, Reply::Waiting) {
-            Reply::Json(reply, _) => self.finish_json(reply, now, jitter),
+            Reply::Json(reply) => self.finish_json(reply, now, jitter),
+            Reply::Foreign(held) => self.finish_foreign(&held, now, jitter),
             Reply::Error { fault, content_type, body } => Ok(self.finish_error(fault, content_type.as_deref(), &body)),
             other => {
                 self.reply = other;
@@ -216,8 +276,64 @@ impl Planned {
         }
     }
 
+    /// Translates a whole answer.
+    fn finish_foreign(&mut self, held: &Segments, now: Now, jitter: u64) -> Result<Finished, (Again, Fault)> {
+        let body = held.to_bytes();
+        let translated = match self.way() {
+            Some(Way::Chat(dialect, api)) => {
+                interpret::whole(dialect, api, self.answer(now), self.schema_tool(), &body)
+            }
+            Some(Way::Call(api)) => api
+                .read(&body, self.request.model.as_str(), &self.request.body)
+                .map(|(body, metered)| (body, metered, Produced::default())),
+            _ => Err(Broken::Malformed("the answer was lost".to_owned())),
+        };
+        match translated {
+            Ok((body, metered, produced)) => {
+                self.reply = Reply::Over { metered, produced, answered: true };
+                self.settle_bill();
+                let mut parts = smallvec::smallvec![body];
+                self.mask(&mut parts);
+                Ok(Finished { parts, fault: None })
+            }
+            Err(broken) => {
+                let fault = self.broken(&broken);
+                Err((self.failed(&fault, now, jitter), fault))
+            }
+        }
+    }
+
+    /// An answer that cannot be read on, as a fault.
+    fn broken(&self, broken: &Broken) -> Fault {
+        match broken {
+            Broken::Upstream(error) => {
+                let fault = self.upstream_fault(error.status, None);
+                self.in_our_words(&fault, Some(error.message.as_str()), error.status)
+            }
+            Broken::TooLong => too_long(),
+            Broken::Malformed(what) => {
+                let text = "litellm.APIConnectionError: the provider's answer is not what its API sends";
+                Fault::upstream(Kind::UpstreamMalformed, text).cause(what)
+            }
+        }
+    }
+
+    fn broken_stream(&self, broken: &Broken) -> Fault {
+        match broken {
+            Broken::TooLong => {
+                Fault::upstream(Kind::UpstreamMalformed, "the provider sent an event that is too long").cause(broken)
+            }
+            other => self.broken(other),
+        }
+    }
+
+    fn upstream_fault(&self, status: u16, message: Option<&str>) -> Fault {
+        let exception = self.deployment().map_or("OpenAIException", |deployment| deployment.provider.exception());
+        error::upstream_of(exception, status, message)
+    }
+
     fn finish_json(&mut self, reply: JsonReply, now: Now, jitter: u64) -> Result<Finished, (Again, Fault)> {
-        let done = reply.finish();
+        let mut done = reply.finish();
         if !done.complete {
             let text = "the provider's answer is not a whole JSON object";
             let fault = Fault::upstream(Kind::UpstreamMalformed, format!("litellm.APIConnectionError: {text}"));
@@ -227,11 +343,17 @@ impl Planned {
             let body = done.segments.to_bytes();
             let status = error_status(&body).unwrap_or(502);
             let fault = self.in_our_words(
-                &error::upstream(status, None),
+                &self.upstream_fault(status, None),
                 error::upstream_message(&body, None).as_deref(),
                 status,
             );
             return Err((self.failed(&fault, now, jitter), fault));
+        }
+        if self.request.endpoint.chat().is_some_and(|api| api != Api::OpenAiChat)
+            && !matches!(done.metered, Metered::Reported(_))
+            && let Some(api) = self.chat_api()
+        {
+            done.produced = interpret::produced(api, &done.segments.to_bytes());
         }
         self.reply = Reply::Over { metered: done.metered, produced: done.produced, answered: true };
         self.settle_bill();
@@ -249,11 +371,26 @@ impl Planned {
 
     fn finish_error(&mut self, fault: Fault, content_type: Option<&str>, body: &[u8]) -> Finished {
         let Kind::UpstreamStatus(status) = fault.kind else {
-            return Finished { parts: smallvec::smallvec![error::body(&fault, 500)], fault: Some(fault) };
+            return Finished { parts: smallvec::smallvec![self.error(&fault, 500)], fault: Some(fault) };
         };
         let told = self.in_our_words(&fault, error::upstream_message(body, content_type).as_deref(), status);
         self.reply = Reply::Over { metered: Metered::Absent, produced: Produced::default(), answered: false };
-        Finished { parts: smallvec::smallvec![error::body(&told, openai::error::status(&told))], fault: Some(told) }
+        Finished { parts: smallvec::smallvec![self.error(&told, error::status(&told))], fault: Some(told) }
+    }
+
+    fn chat_api(&self) -> Option<&'static dyn ChatApi> {
+        let deployment = self.deployment()?;
+        deployment.provider.chat(&deployment.upstream_model(self.captured.as_deref()))
+    }
+
+    /// An error's body, in the client's dialect.
+    pub fn error(&self, fault: &Fault, status: u16) -> Bytes {
+        dialect::error(Some(self.request.endpoint), fault, status, self.request_id())
+    }
+
+    /// An error as the last event of a stream that has begun, in the client's dialect.
+    pub fn error_event(&self, fault: &Fault) -> Bytes {
+        dialect::error_event(self.request.endpoint, fault)
     }
 
     /// The upstream's message without our credentials.
@@ -261,7 +398,7 @@ impl Planned {
         let secrets = self.secrets();
         let secrets: Vec<&str> = secrets.iter().map(Secret::expose).collect();
         let message = message.map(|message| error::scrub(message, &secrets));
-        let mut told = error::upstream(status, message.as_deref());
+        let mut told = self.upstream_fault(status, message.as_deref());
         told.retry_after = fault.retry_after;
         told
     }
@@ -288,6 +425,11 @@ impl Planned {
             current.ended.get_or_insert(now);
         }
     }
+}
+
+/// The stream in the framing that the provider sends it in.
+fn frame(_way: Option<Way>, relay: Box<dyn Relay>) -> Box<dyn Relay> {
+    relay
 }
 
 /// The status that an error body names, as OpenRouter does: `{"error":{"code":429}}`.

@@ -13,7 +13,7 @@ use crate::dialect::Endpoint;
 use crate::ledger::{AccountId, Memory, Scope, Terms, Window};
 use crate::policy::{DeploymentLimits, KeyRing};
 use crate::pricing::{Book, Price};
-use crate::provider::{self, Call, Provider, Target};
+use crate::provider::{self, Auth, Call, Provider, Target};
 use crate::routing::{Pattern, Table};
 use crate::telemetry::{DeploymentName, Handles, KeyName, LabelBook, Telemetry};
 use crate::vocabulary::{Clock, KeyHash};
@@ -66,6 +66,8 @@ pub struct Deployment {
     pub provider: &'static dyn Provider,
     /// Where.
     pub target: Target,
+    /// Its credential, where that is more than a header.
+    pub auth: Option<Arc<dyn Auth>>,
     /// How often.
     pub limits: DeploymentLimits,
     /// `model_info.id`, for the headers of answers.
@@ -220,9 +222,14 @@ fn build_deployment(
         _ => find_price(deployment, &deployment.model, book).map(Arc::new),
     };
     let shown = |text: &str| http::HeaderValue::from_str(text).unwrap_or(http::HeaderValue::from_static("-"));
+    let auth = match &deployment.mock_response {
+        Some(_) => None,
+        None => provider.auth(deployment).map_err(|error| at(&error))?,
+    };
     Ok(Deployment {
         settings: deployment.clone(),
         provider,
+        auth,
         limits,
         shown_id: shown(&deployment.id),
         shown_name: shown(&format!("{}/{}", deployment.provider, deployment.model)),

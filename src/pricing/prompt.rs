@@ -23,7 +23,7 @@ const FILE_BYTES_PER_TOKEN: u64 = 100;
 /// What a body that cannot be read is counted by.
 const BYTES_PER_TOKEN: u64 = 4;
 
-/// The prompt tokens of an OpenAI chat, completion, embedding or responses request, about as OpenAI counts them.
+/// The prompt tokens of a request in any dialect, about as OpenAI counts them.
 ///
 /// Counts the text of messages, prompts and inputs, and tools as JSON text; token arrays by their length; pictures by
 /// a flat number (never their base64), sound and documents by their size. Takes time linear in the body, tokenizes
@@ -66,11 +66,12 @@ impl<'de> Visitor<'de> for Body<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         while let Some(name) = members.next_key::<Name<'de>>()? {
             match name.0.as_ref() {
-                "messages" => {
+                "messages" | "contents" => {
                     self.0.flat(PRIMING_TOKENS);
                     members.next_value_seed(Content(self.0))?;
                 }
-                "prompt" | "input" | "instructions" | "suffix" => members.next_value_seed(Content(self.0))?,
+                "prompt" | "input" | "instructions" | "suffix" | "system" | "systemInstruction"
+                | "system_instruction" | "query" | "documents" => members.next_value_seed(Content(self.0))?,
                 "tools" | "functions" => json_text(&mut members, self.0)?,
                 _ => drop(members.next_value::<IgnoredAny>()?),
             }
@@ -148,7 +149,16 @@ fn member<'de, A: MapAccess<'de>>(name: &str, members: &mut A, tally: &mut Tally
         "content" | "text" | "refusal" | "name" | "reasoning_content" | "reasoning" | "output" | "arguments" => {
             members.next_value_seed(Content(tally))
         }
-        "tool_calls" | "function_call" => json_text(members, tally),
+        "parts" | "thinking" | "summary" => members.next_value_seed(Content(tally)),
+        "tool_calls" | "function_call" | "functionCall" | "functionResponse" => json_text(members, tally),
+        // The arguments of a call, in Anthropic's words.
+        "input" => json_text(members, tally),
+        // Anthropic's pictures and documents, Gemini's media.
+        "source" | "inlineData" | "inline_data" | "fileData" | "file_data_uri" => {
+            let media = members.next_value::<&'de RawValue>()?;
+            tally.flat(source_tokens(media.get()));
+            Ok(())
+        }
         "image_url" => {
             tally.flat(image_tokens(members.next_value()?));
             Ok(())
@@ -168,6 +178,15 @@ fn sized<'de, A: MapAccess<'de>>(members: &mut A, tally: &mut Tally, bytes_per_t
     let size = members.next_value::<&'de RawValue>()?.get().len() as u64;
     tally.flat(size.div_ceil(bytes_per_token));
     Ok(())
+}
+
+/// A picture costs a flat number, everything else by its size.
+fn source_tokens(source: &str) -> u64 {
+    let size = source.len() as u64;
+    match ["application/pdf", "text/plain", "audio/", "video/"].iter().any(|kind| source.contains(kind)) {
+        true => size.div_ceil(FILE_BYTES_PER_TOKEN),
+        false => IMAGE_TOKENS,
+    }
 }
 
 /// `{"url": .., "detail": "low"}`; a bare address has no detail.

@@ -26,6 +26,7 @@ const MODEL_NAME: HeaderName = HeaderName::from_static("x-litellm-model-name");
 const API_BASE: HeaderName = HeaderName::from_static("x-litellm-model-api-base");
 const RETRIES: HeaderName = HeaderName::from_static("x-litellm-attempted-retries");
 const FALLBACKS: HeaderName = HeaderName::from_static("x-litellm-attempted-fallbacks");
+const DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped-params");
 const COST: HeaderName = HeaderName::from_static("x-litellm-response-cost");
 const SPEND: HeaderName = HeaderName::from_static("x-litellm-key-spend");
 const DURATION: HeaderName = HeaderName::from_static("x-litellm-response-duration-ms");
@@ -99,7 +100,7 @@ impl Answer {
         for (name, value) in &refused.headers {
             answer.text(HeaderName::from_static(name), value);
         }
-        (answer, body(&refused.fault, status))
+        (answer, refused_body(refused, status))
     }
 
     /// An error of an exchange that was planned: head and body.
@@ -109,7 +110,7 @@ impl Answer {
         answer.exchange(exchange, now);
         answer.fault(fault);
         answer.headers.insert(COST, NONE);
-        (answer, error::body(fault, status))
+        (answer, exchange.error(fault, status))
     }
 
     /// `retry-after`, in whole seconds, rounded up; how to show a key.
@@ -135,6 +136,9 @@ impl Answer {
         self.text(MODEL_GROUP, exchange.model());
         self.headers.insert(RETRIES, HeaderValue::from(exchange.attempts().saturating_sub(1)));
         self.headers.insert(FALLBACKS, NONE);
+        if !exchange.dropped().is_empty() {
+            self.text(DROPPED, &exchange.dropped().join(","));
+        }
         exchange.limits(now, &mut |name, value| self.text(HeaderName::from_static(name), value));
     }
 
@@ -187,11 +191,11 @@ impl Answer {
     }
 }
 
-/// LiteLLM's body for unknown paths, OpenAI's for everything else.
-fn body(fault: &Fault, status: u16) -> Bytes {
-    match fault.kind {
-        Kind::NotFound if fault.param.is_none() => Bytes::from_static(b"{\"detail\":\"Not Found\"}"),
-        _ => error::body(fault, status),
+/// LiteLLM's body for unknown paths, the dialect's for everything else.
+fn refused_body(refused: &Refused, status: u16) -> Bytes {
+    match refused.fault.kind {
+        Kind::NotFound if refused.fault.param.is_none() => Bytes::from_static(b"{\"detail\":\"Not Found\"}"),
+        _ => refused.told(status),
     }
 }
 

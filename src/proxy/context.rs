@@ -36,6 +36,9 @@ pub(super) struct Sending {
     pub(super) deployment: usize,
     pub(super) path: http::Uri,
     pub(super) length: usize,
+    pub(super) headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// For a credential that signs it; empty otherwise.
+    pub(super) body: smallvec::SmallVec<[Bytes; 8]>,
     pub(super) idle: Duration,
     pub(super) first_byte: Duration,
     pub(super) began: tokio::time::Instant,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
+use super::credentials::Credentials;
 use super::resolve::Resolver;
 use crate::config::Settings;
 use crate::exchange::{BuildError, Surroundings, World};
@@ -15,6 +16,7 @@ pub struct Gate {
     world: ArcSwap<World>,
     around: Surroundings,
     pub(super) resolver: Resolver,
+    pub(super) credentials: Credentials,
     draining: AtomicBool,
     in_flight: AtomicU64,
     held_bytes: AtomicUsize,
@@ -32,6 +34,7 @@ impl Gate {
             world: ArcSwap::from_pointee(world),
             around: around.clone(),
             resolver,
+            credentials: Credentials::default(),
             draining: AtomicBool::new(false),
             in_flight: AtomicU64::new(0),
             held_bytes: AtomicUsize::new(0),

@@ -13,6 +13,7 @@ use pingora::protocols::http::compression::ResponseCompressionCtx;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
@@ -23,7 +24,8 @@ use super::guard::HEAD;
 use super::replay::{self, Shared};
 use super::{body, peer};
 use crate::exchange::{
-    Again, Ending, Entry, Head, LocalAnswer, Opened, Outbound, Planned, Refused, Sent, Treatment, UpstreamHead,
+    Again, Deployment, Ending, Entry, Head, LocalAnswer, Opened, Outbound, Planned, Refused, Sent, Treatment, Unsigned,
+    UpstreamHead, World,
 };
 use crate::vocabulary::{Fault, Kind, Now, Origin};
 
@@ -62,6 +64,7 @@ impl Gateway {
         let head = Head {
             method: request.method.as_str(),
             path: request.uri.path(),
+            query: request.uri.query(),
             header: &header,
             client_ip: client_ip(session),
             content_length: announced,
@@ -191,12 +194,11 @@ impl Gateway {
                     }
                 },
             };
-            let target = &exchange.world().deployments[outbound.deployment].target;
-            let cause = match self.gate.resolver.address(&target.host, target.port).await {
+            let deployment = &exchange.world().deployments[outbound.deployment];
+            let fault = match self.reach(deployment, exchange.world()).await {
                 Ok(address) => return Ok((outbound, address)),
-                Err(cause) => cause,
+                Err(fault) => fault,
             };
-            let fault = connect_fault().cause(format_args!("{}: {cause}", target.host));
             match exchange.failed(&fault, self.now(), fastrand::u64(..)) {
                 Again::After(wait) => context.backoff = wait,
                 Again::No => {
@@ -205,6 +207,16 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    /// The deployment's address, once its credential is at hand.
+    async fn reach(&self, deployment: &Deployment, world: &World) -> Result<std::net::SocketAddr, Fault> {
+        if let Some(auth) = &deployment.auth {
+            self.gate.credentials.ready(auth, &deployment.settings.id, &self.gate, world).await?;
+        }
+        let target = &deployment.target;
+        let address = self.gate.resolver.address(&target.host, target.port).await;
+        address.map_err(|cause| connect_fault().cause(format_args!("{}: {cause}", target.host)))
     }
 
     /// Decides about an attempt that failed below HTTP.
@@ -361,6 +373,8 @@ impl ProxyHttp for Gateway {
         };
         let now = Instant::now();
         let until = now + outbound.total;
+        let signed = exchange.world().deployments[outbound.deployment].auth.is_some();
+        let signed_body = if signed { outbound.body.parts.clone() } else { SmallVec::new() };
         shared.load(outbound.body.parts, until.min(now + outbound.first_byte));
         context.mode = Mode::Waiting;
         context.decided = None;
@@ -373,6 +387,8 @@ impl ProxyHttp for Gateway {
             deployment: outbound.deployment,
             path: outbound.path,
             length: outbound.body.len,
+            headers: outbound.headers,
+            body: signed_body,
             idle: outbound.idle,
             first_byte: outbound.first_byte,
             began: now,
@@ -394,8 +410,20 @@ impl ProxyHttp for Gateway {
         parts.method = Method::POST;
         parts.uri = sending.path.clone();
         parts.version = request.version;
-        parts.headers = exchange.world().deployments[sending.deployment].headers.clone();
+        let deployment = &exchange.world().deployments[sending.deployment];
+        parts.headers = deployment.headers.clone();
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(sending.length));
+        for (name, value) in &sending.headers {
+            parts.headers.insert(name, value.clone());
+        }
+        if let Some(auth) = &deployment.auth {
+            let path = sending.path.path_and_query().map_or("/", |path| path.as_str());
+            let authority = deployment.target.authority.to_str().unwrap_or_default();
+            let unsigned = Unsigned { method: &parts.method, authority, path, body: &sending.body };
+            if let Err(fault) = auth.sign(&unsigned, &mut parts.headers, self.now()) {
+                return Err(self.stop(context, Again::No, fault));
+            }
+        }
         *request = RequestHeader::from(parts);
         Ok(())
     }
@@ -432,6 +460,7 @@ impl ProxyHttp for Gateway {
         let Some(exchange) = &context.exchange else { return Ok(()) };
         let status = response.status.as_u16();
         let mut fresh = match context.mode {
+            Mode::Stream if exchange.streams_array() => Answer::new(status, answer::JSON),
             Mode::Stream => Answer::stream(status),
             Mode::Hold | Mode::Waiting => Answer::new(status, answer::JSON),
         };
@@ -554,8 +583,8 @@ impl ProxyHttp for Gateway {
         });
         let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
         let status = match (&context.exchange, begun) {
-            (Some(_), true) => {
-                let event = crate::dialect::openai::error::event(fault);
+            (Some(exchange), true) => {
+                let event = exchange.error_event(fault);
                 // The client may be gone by now: there is nobody else to tell.
                 if context.mode == Mode::Stream
                     && session.downstream_session.write_response_body(event, true).await.is_err()

@@ -6,6 +6,7 @@
 mod answer;
 mod body;
 mod context;
+mod credentials;
 mod door;
 mod framing;
 mod gate;

@@ -167,8 +167,13 @@ fn message_in(object: &[u8], depth: u32) -> Option<String> {
     })
 }
 
-/// A fault for a provider's error answer, worded as LiteLLM words it. `message` must be scrubbed.
+/// A fault for an OpenAI-compatible provider's error answer; see [`upstream_of`].
 pub fn upstream(status: u16, message: Option<&str>) -> Fault {
+    upstream_of("OpenAIException", status, message)
+}
+
+/// A fault for a provider's error answer, worded as LiteLLM words it. `message` must be scrubbed.
+pub fn upstream_of(exception: &str, status: u16, message: Option<&str>) -> Fault {
     let message = message.unwrap_or("the provider gave no reason");
     let lower = message.to_ascii_lowercase();
     let any = |needles: &[&str]| needles.iter().any(|needle| lower.contains(needle));
@@ -189,7 +194,7 @@ pub fn upstream(status: u16, message: Option<&str>) -> Fault {
         500..=599 => "litellm.InternalServerError: InternalServerError",
         _ => "litellm.APIError: APIError",
     };
-    Fault::upstream(Kind::UpstreamStatus(status), format!("{class}: OpenAIException - {message}"))
+    Fault::upstream(Kind::UpstreamStatus(status), format!("{class}: {exception} - {message}"))
 }
 
 /// Removes credentials, in any common encoding, whatever looks like an API key, and control characters.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::dialect;
 use crate::json::{self, Cursor, Found, Segments, Tail};
 use crate::vocabulary::Metered;
 
@@ -54,7 +55,10 @@ pub struct JsonDone {
 impl JsonReply {
     /// Puts `model_json` (a quoted string) in the place of the reply's top-level `model`, if given.
     pub fn new(endpoint: Endpoint, model_json: Option<Bytes>) -> Self {
-        let tail = Tail::new(&["model", "usage", "error", "x_groq"]);
+        let tail = Tail::new(match endpoint.is_gemini() {
+            true => &["modelVersion", "usageMetadata", "error"],
+            false => &["model", "usage", "error", "x_groq"],
+        });
         Self { endpoint, model_json, tail, held: Segments::default() }
     }
 
@@ -98,6 +102,11 @@ impl JsonReply {
     }
 
     fn metered(&self) -> Metered {
+        let dialect = dialect::of(self.endpoint).filter(|_| !self.endpoint.is_openai());
+        if let Some(dialect) = dialect {
+            let usage = self.tail.value(dialect.members().usage);
+            return usage.map_or(Metered::Absent, |usage| dialect.metered(&usage.value));
+        }
         let mut counts = Counts::default();
         for found in self.tail.found() {
             match found.name {
@@ -111,7 +120,7 @@ impl JsonReply {
 
     fn produced(&self) -> Produced {
         let mut produced = Produced::default();
-        if self.endpoint == Endpoint::Embeddings || self.held.len > PRODUCED_FROM_BYTES_MAX {
+        if !self.endpoint.writes() || self.held.len > PRODUCED_FROM_BYTES_MAX {
             return produced;
         }
         let text = self.held.to_bytes();

@@ -8,7 +8,8 @@ use smallvec::SmallVec;
 use crate::json::{self, Cursor, Document, Limits, ScanError, Span};
 use crate::vocabulary::{Fault, Kind, ModelName};
 
-use super::Endpoint;
+use crate::dialect::{Endpoint, PathStream};
+
 use super::fields::{self, Field};
 
 /// The most of `user` that is kept, in bytes.
@@ -20,12 +21,12 @@ const TAG_BYTES_MAX: usize = 128;
 const INTEGER_MAX: u64 = 1 << 53;
 
 /// A bound on the output that the client set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OutputCap {
-    /// `max_completion_tokens` or `max_tokens`.
-    pub name: &'static str,
     /// How many tokens.
     pub tokens: u64,
+    /// `max_completion_tokens`, `max_tokens`, or what the dialect calls it.
+    pub name: &'static str,
     /// The member's index in the document.
     pub member: usize,
 }
@@ -45,6 +46,8 @@ pub struct Request {
     pub model_member: Option<usize>,
     /// Whether the answer shall be a stream.
     pub stream: bool,
+    /// The stream shall be one JSON array, not events.
+    pub array: bool,
     /// The index of `stream_options`, if the body has it (it may be null).
     pub stream_options: Option<usize>,
     /// `stream_options.include_usage`, if the client said anything.
@@ -72,7 +75,7 @@ impl Request {
     /// The body is not JSON that every parser reads alike, a field that decisions are made on has the wrong type, or the
     /// client tries to choose the upstream.
     pub fn read(endpoint: Endpoint, body: Bytes, path_model: Option<&str>) -> Result<Self, Fault> {
-        Self::read_within(&Limits::default(), endpoint, body, path_model)
+        Self::read_within(&Limits::default(), endpoint, body, path_model, PathStream::Body)
     }
 
     /// Reads a body with these limits on depth and members (`guarded` is always ours).
@@ -84,6 +87,7 @@ impl Request {
         endpoint: Endpoint,
         body: Bytes,
         path_model: Option<&str>,
+        path_stream: PathStream,
     ) -> Result<Self, Fault> {
         let limits = Limits { guarded: fields::guarded, ..*limits };
         let document = json::scan(&body, &limits).map_err(|error| bad_json(&error))?;
@@ -94,11 +98,19 @@ impl Request {
             endpoint,
             model,
             model_member: fields.model_member,
-            stream: fields.stream,
+            stream: match path_stream {
+                PathStream::Body => fields.stream,
+                PathStream::No => false,
+                PathStream::Events | PathStream::Array => true,
+            },
+            array: path_stream == PathStream::Array,
             stream_options: fields.stream_options,
             include_usage: fields.include_usage.map(|(asked, _)| asked),
             include_usage_at: fields.include_usage.map(|(_, at)| at),
-            output_caps: [fields.max_completion_tokens, fields.max_tokens].into_iter().flatten().collect(),
+            output_caps: [fields.max_completion_tokens, fields.max_tokens, fields.max_output_tokens]
+                .into_iter()
+                .flatten()
+                .collect(),
             prompts: fields.prompts.max(1),
             choices: fields.n.max(fields.best_of).max(1).saturating_mul(fields.prompts.max(1)),
             user: fields.user,
@@ -145,6 +157,8 @@ struct Fields {
     include_usage: Option<(bool, Span)>,
     max_tokens: Option<OutputCap>,
     max_completion_tokens: Option<OutputCap>,
+    /// Of responses, and of Gemini's `generationConfig`.
+    max_output_tokens: Option<OutputCap>,
     n: u64,
     best_of: u64,
     prompts: u64,
@@ -179,13 +193,18 @@ impl Fields {
             }
             "max_tokens" => self.max_tokens = value.output_cap("max_tokens", index)?,
             "max_completion_tokens" => self.max_completion_tokens = value.output_cap("max_completion_tokens", index)?,
+            "max_output_tokens" if endpoint == Endpoint::Responses => {
+                self.max_output_tokens = value.output_cap("max_output_tokens", index)?;
+            }
+            "generationConfig" | "generation_config" if endpoint == Endpoint::GenerateContent => {
+                self.generation_config(value, index)?;
+            }
             "n" => self.n = value.count("n", 1)?.unwrap_or(1),
             "best_of" => self.best_of = value.count("best_of", 1)?.unwrap_or(1),
             "user" => self.user = value.string("user")?.map(|user| cut(&user, USER_BYTES_MAX)),
             "metadata" => self.metadata(value)?,
             "tags" => self.add_tags(value.body, value.at),
-            "messages" if endpoint == Endpoint::ChatCompletions => self.input = Some(index),
-            "input" if endpoint == Endpoint::Embeddings => self.input = Some(index),
+            name if Some(name) == input_of(endpoint) => self.input = Some(index),
             "prompt" if endpoint == Endpoint::Completions => {
                 self.input = Some(index);
                 self.prompts = value.prompts();
@@ -202,6 +221,33 @@ impl Fields {
         if let Some(tags) = json::find(value.body, value.at, "tags").map_err(|error| bad_json(&error))? {
             self.add_tags(value.body, tags);
         }
+        // Anthropic's word for `user`.
+        if let Some(user) = json::find(value.body, value.at, "user_id").map_err(|error| bad_json(&error))? {
+            let user = json::as_str(user.of(value.body)).map(|user| cut(&user, USER_BYTES_MAX));
+            self.user = self.user.take().or(user);
+        }
+        Ok(())
+    }
+
+    /// What Gemini's requests say of the answer's length and number.
+    fn generation_config(&mut self, value: Value<'_>, index: usize) -> Result<(), Fault> {
+        if value.kind() != Some(json::Kind::Object) {
+            return Ok(());
+        }
+        for member in json::members(value.body, value.at) {
+            let found = Value { body: value.body, at: member.value };
+            match json::as_str(member.key.of(value.body)).as_deref() {
+                // Of several the largest: nobody knows which one counts.
+                Some("maxOutputTokens" | "max_output_tokens") => {
+                    let cap = found.output_cap("maxOutputTokens", index)?;
+                    self.max_output_tokens = self.max_output_tokens.max(cap);
+                }
+                Some("candidateCount" | "candidate_count") => {
+                    self.n = self.n.max(found.count("candidateCount", 1)?.unwrap_or(1));
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
 
@@ -212,31 +258,39 @@ impl Fields {
     }
 
     fn check_input(&self, endpoint: Endpoint, body: &[u8], document: &Document) -> Result<(), Fault> {
-        let name = match endpoint {
-            Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => "messages",
-            Endpoint::Completions => "prompt",
-            Endpoint::Embeddings | Endpoint::Responses | Endpoint::Moderations | Endpoint::Speech => "input",
-            Endpoint::GenerateContent | Endpoint::GeminiCountTokens => "contents",
-            Endpoint::Rerank => "query",
-            Endpoint::ImageGenerations => "prompt",
-        };
+        let name = input_of(endpoint).unwrap_or("prompt");
         let at = self.input.and_then(|index| document.members.get(index)).map(|member| member.value);
         let Some(at) = at.filter(|at| !json::is_null(at.of(body))) else {
             let text = format!("{}: Missing required parameter: '{name}'.", endpoint.path());
             return Err(Fault::client(Kind::BadRequest, text).param(name));
         };
-        if endpoint != Endpoint::ChatCompletions {
+        if !matches!(
+            endpoint,
+            Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens | Endpoint::GenerateContent
+        ) {
             return Ok(());
         }
         match json::kind(at.of(body)) {
             Some(json::Kind::Array) if has_element(body, at) => Ok(()),
             Some(json::Kind::Array) => {
-                let text = "Invalid 'messages': expected at least one message, but got an empty array.";
+                let text = format!("Invalid '{name}': expected at least one message, but got an empty array.");
                 Err(Fault::client(Kind::BadRequest, text).param(name))
             }
             _ => Err(wrong_type(name, "an array", at.of(body))),
         }
     }
+}
+
+/// The member that holds what the model shall read, where its number of texts does not matter.
+const fn input_of(endpoint: Endpoint) -> Option<&'static str> {
+    Some(match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => "messages",
+        Endpoint::Embeddings | Endpoint::Responses | Endpoint::Moderations | Endpoint::Speech => "input",
+        Endpoint::GenerateContent | Endpoint::GeminiCountTokens => "contents",
+        Endpoint::Rerank => "query",
+        Endpoint::ImageGenerations => "prompt",
+        Endpoint::Completions => return None,
+    })
 }
 
 /// Looks at the bracket and no further: the elements may be long.

@@ -1,9 +1,9 @@
 //! A reply that is a stream: forwarded event by event with another `model`, metered in the same pass.
 
-use std::fmt;
-
 use bytes::Bytes;
 
+use crate::chat::Broken;
+use crate::dialect::{Progress, Relay};
 use crate::json::{self, Cursor};
 use crate::vocabulary::{Metered, Secret};
 use crate::wire::sse;
@@ -43,23 +43,6 @@ impl Default for StreamOptions {
     }
 }
 
-/// Why a stream cannot be forwarded any further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamFault {
-    /// An event is too long.
-    TooLong(sse::TooLong),
-}
-
-impl fmt::Display for StreamFault {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong(error) => error.fmt(out),
-        }
-    }
-}
-
-impl std::error::Error for StreamFault {}
-
 /// A stream while it passes. Events leave in the order they came, each as soon as it is whole.
 #[derive(Debug)]
 pub struct StreamReply {
@@ -68,18 +51,9 @@ pub struct StreamReply {
     counts: Counts,
     // What became of the last event: a line feed that belongs to it goes the same way.
     hidden_last: bool,
-    /// The text so far.
-    pub produced: Produced,
-    /// Events with data so far, `[DONE]` not counted.
-    pub events: u64,
-    /// Whether a choice said anything yet.
-    pub content_seen: bool,
-    /// Whether a choice gave its finish reason.
-    pub finish_seen: bool,
-    /// Whether the provider reported an error within the stream.
-    pub error_seen: bool,
-    /// Whether `[DONE]` came.
-    pub done_seen: bool,
+    produced: Produced,
+    progress: Progress,
+    done_seen: bool,
 }
 
 /// What to do with an event.
@@ -99,29 +73,9 @@ impl StreamReply {
             counts: Counts::default(),
             hidden_last: false,
             produced: Produced::default(),
-            events: 0,
-            content_seen: false,
-            finish_seen: false,
-            error_seen: false,
+            progress: Progress::default(),
             done_seen: false,
         }
-    }
-
-    /// What the provider reported so far.
-    pub fn metered(&self) -> Metered {
-        self.counts.metered(self.options.endpoint)
-    }
-
-    /// Reads a chunk and adds what to send now to `out`: at most one piece, and the chunk itself if nothing was edited.
-    ///
-    /// # Errors
-    /// The stream cannot be forwarded any further. What came before is in `out`.
-    pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
-        let mut outlet = Outlet::new(chunk.clone());
-        self.decoder.push(chunk);
-        let result = self.drain(&mut outlet);
-        out.extend(outlet.end());
-        result.map_err(StreamFault::TooLong)
     }
 
     fn drain(&mut self, outlet: &mut Outlet) -> Result<(), sse::TooLong> {
@@ -129,23 +83,6 @@ impl StreamReply {
             self.pass(&event, outlet);
         }
         Ok(())
-    }
-
-    /// Ends the stream, wherever it stands. An event that only lacks its blank line is forwarded with one.
-    pub fn finish(&mut self, out: &mut Vec<Bytes>) -> StreamEnd {
-        let Some(event) = self.decoder.finish() else { return self.end() };
-        if !is_whole(&event) {
-            let idle = event.raw.iter().all(u8::is_ascii_whitespace) || event.raw.starts_with(b":");
-            return if idle { self.end() } else { StreamEnd::Truncated };
-        }
-        let mut outlet = Outlet::new(Bytes::new());
-        self.pass(&event, &mut outlet);
-        if !self.hidden_last {
-            let ended_line = event.raw.ends_with(b"\n") || event.raw.ends_with(b"\r");
-            outlet.put(if ended_line { b"\n" } else { b"\n\n" });
-        }
-        out.extend(outlet.end());
-        self.end()
     }
 
     fn end(&self) -> StreamEnd {
@@ -173,11 +110,11 @@ impl StreamReply {
             self.done_seen = true;
             return Fate::Keep;
         }
-        self.events += 1;
+        self.progress.events += 1;
         let said = self.produced.bytes;
         let Some(mut chunk) = Chunk::read(data, &mut self.produced) else { return self.unread(event) };
-        self.content_seen |= self.produced.bytes > said;
-        self.finish_seen |= chunk.finished;
+        self.progress.content_seen |= self.produced.bytes > said;
+        self.progress.finish_seen |= chunk.finished;
         self.meter(&chunk, data);
         if chunk.error || event.name.as_deref() == Some(b"error") {
             // An error may come in a chunk like any other: without a credential in it, it is edited like any other.
@@ -206,12 +143,51 @@ impl StreamReply {
 
     /// An error passes, but for our credentials.
     fn failed(&mut self, event: &sse::Event) -> Fate {
-        self.error_seen = true;
+        self.progress.error_seen = true;
         let secrets: Vec<_> = self.options.secrets.iter().map(Secret::expose).collect();
         match error::without_secrets(&event.raw, &secrets) {
             Some(scrubbed) => Fate::Rewrite(scrubbed),
             None => Fate::Keep,
         }
+    }
+}
+
+impl Relay for StreamReply {
+    /// Adds at most one piece to `out`, and the chunk itself if nothing was edited.
+    fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), Broken> {
+        let mut outlet = Outlet::new(chunk.clone());
+        self.decoder.push(chunk);
+        let result = self.drain(&mut outlet);
+        out.extend(outlet.end());
+        result.map_err(|_| Broken::TooLong)
+    }
+
+    fn finish(&mut self, out: &mut Vec<Bytes>) -> StreamEnd {
+        let Some(event) = self.decoder.finish() else { return self.end() };
+        if !is_whole(&event) {
+            let idle = event.raw.iter().all(u8::is_ascii_whitespace) || event.raw.starts_with(b":");
+            return if idle { self.end() } else { StreamEnd::Truncated };
+        }
+        let mut outlet = Outlet::new(Bytes::new());
+        self.pass(&event, &mut outlet);
+        if !self.hidden_last {
+            let ended_line = event.raw.ends_with(b"\n") || event.raw.ends_with(b"\r");
+            outlet.put(if ended_line { b"\n" } else { b"\n\n" });
+        }
+        out.extend(outlet.end());
+        self.end()
+    }
+
+    fn metered(&self) -> Metered {
+        self.counts.metered(self.options.endpoint)
+    }
+
+    fn produced(&self) -> &Produced {
+        &self.produced
+    }
+
+    fn progress(&self) -> Progress {
+        self.progress
     }
 }
 

@@ -139,12 +139,12 @@ impl Counts {
     /// What is known by now.
     pub(super) fn metered(&self, endpoint: Endpoint) -> Metered {
         let (prompt, completion) = match endpoint {
-            Endpoint::Embeddings => (self.prompt.or(self.total), self.completion.or(Some(0))),
+            endpoint if !endpoint.writes() => (self.prompt.or(self.total), self.completion.or(Some(0))),
             _ => (self.prompt, self.completion_side()),
         };
         match (prompt, completion) {
             (Some(prompt), Some(completion)) => Metered::Reported(self.usage(prompt, completion)),
-            (None, Some(completion)) if endpoint != Endpoint::Embeddings => {
+            (None, Some(completion)) if endpoint.writes() => {
                 Metered::Partial(self.usage(self.total.unwrap_or(0).saturating_sub(completion), completion))
             }
             (Some(prompt), None) => Metered::Partial(self.usage(prompt, 0)),

@@ -1,7 +1,21 @@
 //! Which endpoint a request is for. The only place that looks at a path.
 
-use crate::dialect::Endpoint;
+use super::Endpoint;
 use crate::vocabulary::ModelName;
+
+/// Whether an answer shall be a stream, as far as the path says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathStream {
+    /// The body says.
+    #[default]
+    Body,
+    /// It shall not.
+    No,
+    /// Of events.
+    Events,
+    /// As one JSON array that grows (Gemini without `alt=sse`).
+    Array,
+}
 
 /// What a method and a path ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +26,8 @@ pub enum Route {
         endpoint: Endpoint,
         /// The model in the path, percent-decoded.
         model: Option<String>,
+        /// Whether the path asks for a stream.
+        stream: PathStream,
     },
     /// The list of models.
     Models,
@@ -34,14 +50,15 @@ pub enum Route {
     NotFound,
 }
 
-/// Reads method and path (a query may follow; it is ignored).
+/// Reads method, path and query. Of the query only `alt=sse` of Gemini's streams has a meaning.
 ///
 /// One trailing slash is overlooked. Doubled slashes, dot segments and encoded letters outside of a model's name are not:
 /// no such path. Names of models are decoded once and must be model names after that.
-pub fn route(method: &str, path: &str) -> Route {
-    let path = path.split('?').next().unwrap_or_default();
+pub fn route(method: &str, path: &str, query: Option<&str>) -> Route {
     let trimmed = path.strip_suffix('/').filter(|rest| !rest.is_empty() && !rest.ends_with('/')).unwrap_or(path);
-    let Some(route) = fixed(trimmed).or_else(|| call(trimmed)).or_else(|| one_model(trimmed)) else {
+    let Some(route) =
+        fixed(trimmed).or_else(|| call(trimmed)).or_else(|| gemini(trimmed, query)).or_else(|| one_model(trimmed))
+    else {
         return Route::NotFound;
     };
     let (allowed, allow) = match route {
@@ -62,9 +79,29 @@ fn fixed(path: &str) -> Option<Route> {
     })
 }
 
+/// Calls whose paths end alike with and without `/v1`, some of them with a model in the path. The longer suffix first:
+/// completions are the end of chat completions.
+const CALLS: [Endpoint; 6] = [
+    Endpoint::ChatCompletions,
+    Endpoint::Completions,
+    Endpoint::Embeddings,
+    Endpoint::ImageGenerations,
+    Endpoint::Moderations,
+    Endpoint::Rerank,
+];
+
 fn call(path: &str) -> Option<Route> {
-    // The longer suffix first: completions are the end of chat completions.
-    for endpoint in [Endpoint::ChatCompletions, Endpoint::Completions, Endpoint::Embeddings] {
+    let of = |endpoint, model| Some(Route::Call { endpoint, model, stream: PathStream::Body });
+    match path {
+        "/v1/messages" => return of(Endpoint::Messages, None),
+        "/v1/messages/count_tokens" => return of(Endpoint::CountTokens, None),
+        "/v1/responses" | "/responses" | "/openai/v1/responses" | "/openai/responses" => {
+            return of(Endpoint::Responses, None);
+        }
+        "/v2/rerank" => return of(Endpoint::Rerank, None),
+        _ => {}
+    }
+    for endpoint in CALLS {
         let Some(before) = path.strip_suffix(endpoint.path()) else { continue };
         let model = match before {
             "" | "/v1" => None,
@@ -73,9 +110,24 @@ fn call(path: &str) -> Option<Route> {
                 Some(decode(name)?)
             }
         };
-        return Some(Route::Call { endpoint, model });
+        return of(endpoint, model);
     }
     None
+}
+
+/// Gemini's own paths: the model and the verb stand in the last segment.
+fn gemini(path: &str, query: Option<&str>) -> Option<Route> {
+    let rest = ["/v1beta/models/", "/v1/models/", "/models/"].into_iter().find_map(|start| path.strip_prefix(start))?;
+    let (model, verb) = rest.rsplit_once(':')?;
+    let sse = query.is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
+    let (endpoint, stream) = match verb {
+        "generateContent" => (Endpoint::GenerateContent, PathStream::No),
+        "streamGenerateContent" if sse => (Endpoint::GenerateContent, PathStream::Events),
+        "streamGenerateContent" => (Endpoint::GenerateContent, PathStream::Array),
+        "countTokens" => (Endpoint::GeminiCountTokens, PathStream::No),
+        _ => return None,
+    };
+    Some(Route::Call { endpoint, model: Some(decode(model)?), stream })
 }
 
 fn one_model(path: &str) -> Option<Route> {
@@ -109,7 +161,7 @@ mod tests {
     use super::*;
 
     fn call_of(endpoint: Endpoint, model: Option<&str>) -> Route {
-        Route::Call { endpoint, model: model.map(str::to_owned) }
+        Route::Call { endpoint, model: model.map(str::to_owned), stream: PathStream::Body }
     }
 
     #[test]
@@ -120,14 +172,13 @@ mod tests {
                 (format!("/v1{end}"), None),
                 (end.to_owned(), None),
                 (format!("/v1{end}/"), None),
-                (format!("/v1{end}?model=x"), None),
                 (format!("/engines/gpt-4o{end}"), Some("gpt-4o")),
                 (format!("/engines/openai/gpt-4o{end}"), Some("openai/gpt-4o")),
-                (format!("/openai/deployments/gpt-4o{end}?api-version=2024-10-21"), Some("gpt-4o")),
+                (format!("/openai/deployments/gpt-4o{end}"), Some("gpt-4o")),
                 (format!("/openai/deployments/a%2Fb%20c{end}"), Some("a/b c")),
             ] {
-                assert_eq!(route("POST", &path), call_of(endpoint, model), "{path}");
-                assert_eq!(route("GET", &path), Route::MethodNotAllowed { allow: "POST" }, "{path}");
+                assert_eq!(route("POST", &path, None), call_of(endpoint, model), "{path}");
+                assert_eq!(route("GET", &path, None), Route::MethodNotAllowed { allow: "POST" }, "{path}");
             }
         }
     }
@@ -146,9 +197,9 @@ mod tests {
             ("/health/readiness", Route::Readiness),
             ("/metrics", Route::Metrics),
         ] {
-            assert_eq!(route("GET", path), expected, "{path}");
-            assert_eq!(route("HEAD", path), expected, "{path}");
-            assert_eq!(route("DELETE", path), Route::MethodNotAllowed { allow: "GET, HEAD" }, "{path}");
+            assert_eq!(route("GET", path, None), expected, "{path}");
+            assert_eq!(route("HEAD", path, None), expected, "{path}");
+            assert_eq!(route("DELETE", path, None), Route::MethodNotAllowed { allow: "GET, HEAD" }, "{path}");
         }
     }
 
@@ -184,8 +235,8 @@ mod tests {
             "/models//x",
             "http://host/v1/models",
         ] {
-            assert_eq!(route("POST", path), Route::NotFound, "{path}");
-            assert_eq!(route("GET", path), Route::NotFound, "{path}");
+            assert_eq!(route("POST", path, None), Route::NotFound, "{path}");
+            assert_eq!(route("GET", path, None), Route::NotFound, "{path}");
         }
     }
 
@@ -193,7 +244,7 @@ mod tests {
         #[test]
         fn a_path_names_only_model_names(path in "/(engines/|models/|v1/)?[a-z%2eEfF./]{0,20}(/completions)?") {
             for method in ["GET", "POST"] {
-                if let Route::Model(name) | Route::Call { model: Some(name), .. } = route(method, &path) {
+                if let Route::Model(name) | Route::Call { model: Some(name), .. } = route(method, &path, None) {
                     prop_assert!(ModelName::parse(&name).is_ok());
                 }
             }

@@ -1,0 +1,153 @@
+//! Fetches what credentials want: tokens of an identity provider, keys of a machine's role.
+//!
+//! A request waits only where there is no credential at all; one that is about to end is renewed beside the request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{HeaderValue, Uri};
+use pingora::connectors::http::Connector;
+use pingora::http::RequestHeader;
+use pingora::protocols::ALPN;
+use pingora::upstreams::peer::HttpPeer;
+use tokio::sync::Mutex;
+
+use super::gate::Gate;
+use crate::exchange::{Auth, Fetch, Fetched, World};
+use crate::vocabulary::{Fault, Kind};
+
+/// How long one fetch may take.
+const FETCH: Duration = Duration::from_secs(10);
+/// The most of an answer, or of a file, that is read.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Steps to a credential: a web identity token, a role, another role.
+const STEPS_MAX: usize = 8;
+
+/// One fetch at a time for each deployment: a thousand requests need one token.
+#[derive(Default)]
+pub(super) struct Credentials {
+    turns: DashMap<Arc<str>, Arc<Mutex<()>>>,
+}
+
+impl Credentials {
+    /// Returns when a request can be signed.
+    ///
+    /// # Errors
+    /// There is no credential, and none is to be had: nothing was sent to the provider.
+    pub(super) async fn ready(
+        &self,
+        auth: &Arc<dyn Auth>,
+        deployment: &Arc<str>,
+        gate: &Gate,
+        world: &World,
+    ) -> Result<(), Fault> {
+        let now = gate.around().clock.now();
+        let Some(want) = auth.want(now) else { return Ok(()) };
+        let turn = self.turns.entry(deployment.clone()).or_default().clone();
+        let held = match want.urgent {
+            true => turn.lock().await,
+            // Somebody renews it already, or the request does on its way; what is there still holds.
+            false => match turn.try_lock() {
+                Ok(held) => held,
+                Err(_) => return Ok(()),
+            },
+        };
+        for _ in 0..STEPS_MAX {
+            let now = gate.around().clock.now();
+            let Some(want) = auth.want(now) else { return Ok(()) };
+            let (status, body) = match tokio::time::timeout(FETCH, fetch(&want.fetch, gate, world)).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(cause)) => {
+                    log::warn!("credential: {:?}: {cause}", want.fetch);
+                    (0, Bytes::new())
+                }
+                Err(_) => (0, Bytes::new()),
+            };
+            let taken = auth.take(&Fetched { status, body: &body }, gate.around().clock.now());
+            match taken {
+                Ok(()) => {}
+                Err(fault) if want.urgent => return Err(fault),
+                // The old one holds for a while yet.
+                Err(fault) => {
+                    log::warn!("credential was not renewed: {fault}");
+                    return Ok(());
+                }
+            }
+        }
+        drop(held);
+        Err(Fault::ours(Kind::UpstreamConnect, "the deployment's credential takes too many steps to fetch"))
+    }
+}
+
+async fn fetch(fetch: &Fetch, gate: &Gate, world: &World) -> Result<(u16, Bytes), String> {
+    match fetch {
+        Fetch::File(path) => {
+            let path = path.clone();
+            let read = tokio::task::spawn_blocking(move || std::fs::read(path)).await;
+            match read.map_err(|error| error.to_string())? {
+                Ok(text) if text.len() <= ANSWER_BYTES_MAX => Ok((200, Bytes::from(text))),
+                Ok(_) => Err("the file is too long".to_owned()),
+                Err(error) => {
+                    log::warn!("credential: {fetch:?}: {error}");
+                    Ok((404, Bytes::new()))
+                }
+            }
+        }
+        Fetch::Http { method, url, headers, body } => {
+            let uri: Uri = url.parse().map_err(|error| format!("not a URL: {error}"))?;
+            let mut request = RequestHeader::build(
+                method.clone(),
+                uri.path_and_query().map_or(b"/", |p| p.as_str().as_bytes()),
+                None,
+            )
+            .map_err(|error| error.to_string())?;
+            for (name, value) in headers {
+                request.insert_header(name.clone(), value.clone()).map_err(|error| error.to_string())?;
+            }
+            post(&uri, request, body.clone(), gate, world).await
+        }
+    }
+}
+
+async fn post(
+    uri: &Uri,
+    mut request: RequestHeader,
+    body: Bytes,
+    gate: &Gate,
+    world: &World,
+) -> Result<(u16, Bytes), String> {
+    let tls = uri.scheme_str() == Some("https");
+    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+    let address = gate.resolver.address(host, port).await.map_err(|error| error.to_string())?;
+    let mut peer = HttpPeer::new(address, tls, host.to_owned());
+    peer.options.alpn = ALPN::H1;
+    peer.options.connection_timeout = Some(world.settings.deadlines.connect);
+    if !world.settings.upstream.tls_verify {
+        (peer.options.verify_cert, peer.options.verify_hostname) = (false, false);
+    }
+    let say = |error: Box<pingora::Error>| error.to_string();
+    let authority = uri.authority().map_or(host, |authority| authority.as_str());
+    let authority = HeaderValue::from_str(authority).map_err(|error| error.to_string())?;
+    request.insert_header(HOST, authority).map_err(say)?;
+    request.insert_header(CONTENT_LENGTH, body.len()).map_err(say)?;
+    let (mut session, _) = Connector::<()>::new(None).get_http_session(&peer).await.map_err(say)?;
+    session.write_request_header(Box::new(request)).await.map_err(say)?;
+    if !body.is_empty() {
+        session.write_request_body(body, true).await.map_err(say)?;
+    }
+    session.finish_request_body().await.map_err(say)?;
+    session.read_response_header().await.map_err(say)?;
+    let status = session.response_header().map_or(0, |head| head.status.as_u16());
+    let mut answer = Vec::new();
+    while let Some(chunk) = session.read_response_body().await.map_err(say)? {
+        if answer.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err("the answer is too long".to_owned());
+        }
+        answer.extend_from_slice(&chunk);
+    }
+    Ok((status, Bytes::from(answer)))
+}
