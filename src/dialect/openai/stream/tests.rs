@@ -41,8 +41,8 @@ fn a_stream_passes_with_another_model() {
     let (_, _, stream) = run(options(Some("\"mine\"")), &[PLAIN.as_bytes()]);
     let usage = Usage { prompt: 3, completion: 2, ..Usage::default() };
     assert_eq!(stream.metered(), Metered::Reported(usage));
-    assert_eq!((stream.produced.sample.as_str(), stream.events), ("Hello", 4));
-    assert!(stream.content_seen && stream.finish_seen && stream.done_seen && !stream.error_seen);
+    assert_eq!((stream.produced.sample.as_str(), stream.progress.events), ("Hello", 4));
+    assert!(stream.progress.content_seen && stream.progress.finish_seen && stream.done_seen && !stream.progress.error_seen);
 }
 
 #[test]
@@ -122,16 +122,16 @@ fn an_error_within_the_stream_is_seen_and_scrubbed() {
         let secrets = vec![Secret::new("SECRETSECRETSECRET1")];
         let scrub = StreamOptions { secrets, ..options(None) };
         at_every_cut(&scrub, text, &text.replace("SECRETSECRETSECRET1", "[redacted]"), StreamEnd::NoDone);
-        assert!(run(scrub, &[text.as_bytes()]).2.error_seen);
+        assert!(run(scrub, &[text.as_bytes()]).2.progress.error_seen);
     }
-    assert!(!run(options(None), &[b"data: {\"error\":null,\"choices\":[]}\n\n"]).2.error_seen);
+    assert!(!run(options(None), &[b"data: {\"error\":null,\"choices\":[]}\n\n"]).2.progress.error_seen);
 }
 
 #[test]
 fn an_error_in_a_chunk_does_not_tell_the_other_model() {
     let text = "data: {\"model\":\"up\",\"error\":{\"code\":400},\"choices\":[]}\n\n";
     at_every_cut(&options(Some("\"m\"")), text, &text.replace("\"up\"", "\"m\""), StreamEnd::NoDone);
-    assert!(run(options(Some("\"m\"")), &[text.as_bytes()]).2.error_seen);
+    assert!(run(options(Some("\"m\"")), &[text.as_bytes()]).2.progress.error_seen);
 }
 
 #[test]
