@@ -7,6 +7,8 @@ mod auth;
 mod azure;
 mod carry;
 mod compatible;
+mod embedding;
+mod members;
 mod speech;
 mod target;
 
