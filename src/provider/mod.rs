@@ -6,11 +6,18 @@
 mod auth;
 mod azure;
 mod carry;
+mod cohere;
 mod compatible;
 mod embedding;
 mod members;
+mod ollama;
+mod refuse;
+mod rerank;
 mod speech;
 mod target;
+#[cfg(test)]
+mod testing;
+mod voyage;
 
 pub use auth::{Auth, Fetch, Fetched, Unsigned, Want};
 pub use carry::{Carry, Framing, ModelPlace};
@@ -108,7 +115,8 @@ pub struct Call<'a> {
 }
 
 /// Vendors with a folder or a file of their own.
-static NATIVE: &[&dyn Provider] = &[&azure::AZURE];
+static NATIVE: &[&dyn Provider] =
+    &[&azure::AZURE, &cohere::COHERE, &cohere::COHERE_CHAT, &ollama::OLLAMA_CHAT, &voyage::VOYAGE, &voyage::JINA_AI];
 
 /// The vendor with this prefix.
 pub fn find(name: &str) -> Option<&'static dyn Provider> {
