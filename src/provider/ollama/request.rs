@@ -48,6 +48,8 @@ struct Turn<'a> {
 
 #[derive(Serialize)]
 struct Called<'a> {
+    // Older servers know no ids and leave it unread.
+    #[serde(skip_serializing_if = "str::is_empty")]
     id: &'a str,
     r#type: &'static str,
     function: CalledFunction<'a>,
@@ -262,7 +264,7 @@ fn result_of<'a>(
     };
     let calls = before.iter().rev().flat_map(|message| message.parts.iter().rev());
     turn.tool_name = result.name.as_deref().or_else(|| calls.into_iter().find_map(call));
-    turn.tool_call_id = Some(&result.id);
+    turn.tool_call_id = Some(&*result.id).filter(|id| !id.is_empty());
     Ok(turn)
 }
 
