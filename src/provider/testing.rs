@@ -1,7 +1,13 @@
 //! What the tests of several providers need.
 
-use crate::chat::{Delta, Sink};
+use bytes::Bytes;
+
+use super::{Ask, CallApi, ChatApi};
+use crate::chat::{
+    Broken, Chat, DecodeEnd, Delta, Function, Media, MediaKind, Part, Raw, Sink, Source, Tool, ToolCall, ToolResult,
+};
 use crate::config::{self, Providers, Purpose, Surroundings};
+use crate::vocabulary::{Fault, Metered};
 
 struct Any;
 
@@ -65,4 +71,68 @@ impl Sink for Seen {
             other => self.0.push(format!("{other:?}")),
         }
     }
+}
+
+/// A request that a chat API wrote, and what it left out.
+pub(super) fn written(api: &dyn ChatApi, chat: &Chat<'_>, model: &str) -> Result<(String, Vec<String>), Fault> {
+    let deployment = deployment("openai", model, None);
+    let ask = Ask { model, stream: chat.stream, output_max: None, deployment: &deployment };
+    let written = api.write(chat, &ask)?;
+    Ok((String::from_utf8(written.body.to_vec()).unwrap(), written.dropped))
+}
+
+/// The same of another call.
+pub(super) fn called(api: &dyn CallApi, body: &str) -> Result<(String, Vec<String>), Fault> {
+    let deployment = deployment("openai", "m", None);
+    let ask = Ask { model: "m", stream: false, output_max: None, deployment: &deployment };
+    let written = api.write(body.as_bytes(), &ask)?;
+    Ok((String::from_utf8(written.body.to_vec()).unwrap(), written.dropped))
+}
+
+/// JSON that lives as long as its text.
+pub(super) fn raw(json: &str) -> Raw<'_> {
+    serde_json::from_str(json).unwrap()
+}
+
+/// An image, here or at an address.
+pub(super) fn image(source: Source<'_>) -> Part<'_> {
+    Part::Media(Media { kind: MediaKind::Image, source, mime: None, name: None, detail: None, cache: None })
+}
+
+/// A call of a tool.
+pub(super) fn call<'a>(id: &'a str, name: &'a str, arguments: &'a str) -> Part<'a> {
+    let (id, name, arguments) = (id.into(), name.into(), arguments.into());
+    Part::ToolCall(ToolCall { id, name, arguments, signature: None, cache: None })
+}
+
+/// What a tool answered.
+pub(super) fn result<'a>(id: &'a str, parts: Vec<Part<'a>>) -> Part<'a> {
+    Part::ToolResult(ToolResult { id: id.into(), name: None, parts, error: false, cache: None })
+}
+
+/// A function without a description.
+pub(super) fn function<'a>(name: &'a str, parameters: Option<Raw<'a>>) -> Tool<'a> {
+    Tool::Function(Function { name: name.into(), description: None, parameters, strict: None, cache: None })
+}
+
+/// What a decoder makes of a stream that comes in these chunks, and how that ends.
+pub(super) fn stream(api: &dyn ChatApi, chunks: &[&[u8]]) -> (Seen, Result<DecodeEnd, Broken>, Metered) {
+    let (mut seen, mut decoder) = (Seen::default(), api.decoder(64 * 1024));
+    for chunk in chunks {
+        if let Err(broken) = decoder.push(Bytes::copy_from_slice(chunk), &mut seen) {
+            return (seen, Err(broken), decoder.metered());
+        }
+    }
+    let end = decoder.finish(&mut seen);
+    (seen, end, decoder.metered())
+}
+
+/// Reads a stream whole, then cut in two at every place, and answers what came of it.
+pub(super) fn at_every_split(api: &dyn ChatApi, body: &str) -> (Vec<String>, Result<DecodeEnd, Broken>, Metered) {
+    let whole = stream(api, &[body.as_bytes()]);
+    for at in 0..=body.len() {
+        let (left, right) = body.as_bytes().split_at(at);
+        assert_eq!(stream(api, &[left, right]), whole, "split at {at}");
+    }
+    (whole.0.0, whole.1, whole.2)
 }

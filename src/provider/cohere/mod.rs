@@ -136,22 +136,4 @@ impl ChatApi for ChatV2 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_base_may_be_given_in_any_depth() {
-        for base in [
-            "https://c.example",
-            "https://c.example/v2",
-            "https://c.example/v2/chat",
-            "https://c.example/compatibility/v1",
-        ] {
-            let deployment = crate::provider::testing::deployment("cohere", "command-a", Some(base));
-            let target = COHERE.target(&deployment).unwrap();
-            assert_eq!(CHAT_V2.path(&target, "command-a", true), "/v2/chat", "{base}");
-        }
-        let deployment = crate::provider::testing::deployment("cohere", "c", Some("https://c.example/proxy/v1"));
-        assert_eq!(CHAT_V2.path(&COHERE.target(&deployment).unwrap(), "c", true), "/proxy/v2/chat");
-    }
-}
+mod tests;
