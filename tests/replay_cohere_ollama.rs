@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_types, reason = "the other reading must not be ours")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 #![expect(clippy::print_stdout, reason = "says what was read")]
+#![expect(clippy::panic, reason = "what was not expected fails the test")]
 
 use std::path::Path;
 

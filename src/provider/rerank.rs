@@ -405,3 +405,6 @@ fn message(told: Raw<'_>) -> String {
         .or_else(|_| object())
         .map_or_else(|_| told.get().to_owned(), |text| text.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,17 +131,4 @@ impl ChatApi for NativeChat {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_base_may_end_as_any_of_its_apis() {
-        for base in ["http://o:11434", "http://o:11434/v1", "http://o:11434/api", "http://o:11434/api/chat"] {
-            let deployment = crate::provider::testing::deployment("ollama_chat", "qwen3", Some(base));
-            let target = OLLAMA_CHAT.target(&deployment).unwrap();
-            assert_eq!(NativeChat.path(&target, "qwen3", false), "/api/chat", "{base}");
-            let call = Call { endpoint: Endpoint::Completions, model: "qwen3", stream: false };
-            assert_eq!(OLLAMA_CHAT.path(&target, &call), "/v1/completions", "{base}");
-        }
-    }
-}
+mod tests;

@@ -105,8 +105,8 @@ impl CallApi for Embed {
         let reply: Reply<'_> = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
         let Some(mut data) = reply.data else {
             let Some(detail) = reply.detail else { return Err(malformed(&"it has no data")) };
-            let message =
-                serde_json::from_str::<Str<'_>>(detail.get()).map_or(detail.get().into(), |text| text.to_string());
+            let message = serde_json::from_str::<Str<'_>>(detail.get())
+                .map_or_else(|_| detail.get().to_owned(), |text| text.to_string());
             return Err(Broken::Upstream(UpstreamError { status: 500, message }));
         };
         // In the order of the texts, whatever the order of the answer.

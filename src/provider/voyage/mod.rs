@@ -99,3 +99,42 @@ impl Provider for Embedder {
         self.exception
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::testing::{called, deployment};
+    use crate::vocabulary::{Metered, Usage};
+
+    #[test]
+    fn each_vendor_has_its_name_for_dimensions() {
+        let request =
+            r#"{"model":"x","input":"a","dimensions":256,"encoding_format":"base64","input_type":"query","user":"u"}"#;
+        let (body, dropped) = called(&embed::VOYAGE, request).unwrap();
+        assert_eq!(body, r#"{"model":"m","input":["a"],"output_dimension":256,"input_type":"query"}"#);
+        assert_eq!(dropped, ["user"]);
+        let (body, _) = called(&embed::JINA, r#"{"input":["a"],"dimensions":64,"task":"text-matching"}"#).unwrap();
+        assert_eq!(body, r#"{"model":"m","input":["a"],"dimensions":64,"task":"text-matching"}"#);
+        let refused = called(&embed::VOYAGE, r#"{"input":"a","output_dtype":"int8"}"#).unwrap_err();
+        assert_eq!(refused.param.as_deref(), Some("output_dtype"));
+        assert!(called(&embed::VOYAGE, r#"{"input":[1,2]}"#).unwrap_err().public.contains("Voyage"));
+    }
+
+    #[test]
+    fn vectors_come_in_the_order_of_the_texts() {
+        let reply = r#"{"data":[{"embedding":[2],"index":1},{"embedding":[1],"index":0}],"usage":{"total_tokens":5}}"#;
+        let (body, metered) = embed::VOYAGE.read(reply.as_bytes(), "m", br#"{"input":["a","b"]}"#).unwrap();
+        let want = r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[1]},{"object":"embedding","index":1,"embedding":[2]}],"model":"m","usage":{"prompt_tokens":5,"total_tokens":5}}"#;
+        assert_eq!((body, metered), (want.into(), Metered::Reported(Usage { prompt: 5, ..Usage::default() })));
+        let error = embed::VOYAGE.read(br#"{"detail":"no such model"}"#, "m", b"{}").unwrap_err();
+        assert_eq!(error.to_string(), "500: no such model");
+    }
+
+    #[test]
+    fn paths_stand_below_the_base() {
+        let target = VOYAGE.target(&deployment("voyage", "m", None)).unwrap();
+        assert_eq!(VOYAGE.embed.path(&target, "m"), "/v1/embeddings");
+        let target = JINA_AI.target(&deployment("jina_ai", "m", Some("https://j.example/v1/rerank"))).unwrap();
+        assert_eq!(JINA_AI.rerank.path(&target, "m"), "/v1/rerank");
+    }
+}
