@@ -15,8 +15,6 @@ mod refuse;
 mod rerank;
 mod speech;
 mod target;
-#[cfg(test)]
-mod testing;
 mod voyage;
 
 pub use auth::{Auth, Fetch, Fetched, Unsigned, Want};
@@ -150,3 +148,6 @@ pub(crate) fn path_segment(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod for_tests;

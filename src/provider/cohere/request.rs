@@ -307,6 +307,8 @@ fn answered<'a>(parts: &'a [Part<'_>], place: Place, dropped: &mut Dropped) -> R
     for (index, part) in parts.iter().enumerate() {
         match part {
             Part::ToolCall(call) => turn.tool_calls.push(called(call, dropped)),
+            // Beside calls, an empty text says nothing, and an empty thought never does.
+            Part::Text { text, .. } if calls && text.is_empty() => {}
             Part::Thinking { text, .. } if text.is_empty() => dropped.add("messages[].thinking"),
             // What was thought before calls is their plan, which models that do not reason have, too.
             Part::Thinking { text, .. } if calls => plan(&mut turn.tool_plan, text),

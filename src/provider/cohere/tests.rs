@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::testing::{Seen, at_every_split, call, called, function, image, raw, result, stream, written};
+use super::super::for_tests::{Seen, at_every_split, call, called, function, image, raw, result, stream, written};
 use super::*;
 use crate::chat::{
     Api, Cache, DecodeEnd, Effort, Format, Media, MediaKind, Message, Native, Part, Reasoning, Role, Source, Tool,
@@ -27,11 +27,11 @@ fn the_base_may_be_given_in_any_depth() {
     for base in
         ["https://c.example", "https://c.example/v2", "https://c.example/v2/chat", "https://c.example/compatibility/v1"]
     {
-        let deployment = crate::provider::testing::deployment("cohere", "command-a", Some(base));
+        let deployment = crate::provider::for_tests::deployment("cohere", "command-a", Some(base));
         let target = COHERE.target(&deployment).unwrap();
         assert_eq!(CHAT_V2.path(&target, "command-a", true), "/v2/chat", "{base}");
     }
-    let deployment = crate::provider::testing::deployment("cohere", "c", Some("https://c.example/proxy/v1"));
+    let deployment = crate::provider::for_tests::deployment("cohere", "c", Some("https://c.example/proxy/v1"));
     assert_eq!(CHAT_V2.path(&COHERE.target(&deployment).unwrap(), "c", true), "/proxy/v2/chat");
 }
 

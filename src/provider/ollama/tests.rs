@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::testing::{Seen, at_every_split, call, called, function, image, raw, result, stream, written};
+use super::super::for_tests::{Seen, at_every_split, call, called, function, image, raw, result, stream, written};
 use super::*;
 use crate::chat::{
     Api, DecodeEnd, Effort, Format, Media, MediaKind, Message, Native, Part, Reasoning, Role, Source, Tool, ToolChoice,
@@ -25,7 +25,7 @@ fn user(parts: Vec<Part<'_>>) -> Chat<'_> {
 #[test]
 fn the_base_may_end_as_any_of_its_apis() {
     for base in ["http://o:11434", "http://o:11434/v1", "http://o:11434/api", "http://o:11434/api/chat"] {
-        let deployment = crate::provider::testing::deployment("ollama_chat", "qwen3", Some(base));
+        let deployment = crate::provider::for_tests::deployment("ollama_chat", "qwen3", Some(base));
         let target = OLLAMA_CHAT.target(&deployment).unwrap();
         assert_eq!(NativeChat.path(&target, "qwen3", false), "/api/chat", "{base}");
         let call = Call { endpoint: Endpoint::Completions, model: "qwen3", stream: false };

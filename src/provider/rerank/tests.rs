@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::testing::called;
+use super::super::for_tests::called;
 use super::*;
 
 const REQUEST: &str = r#"{"model":"x","query":"q","documents":["a",{"text":"b\n","id":1},{"title":"T","text":"c","year":3}],

@@ -103,7 +103,7 @@ impl Provider for Embedder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::testing::{called, deployment};
+    use crate::provider::for_tests::{called, deployment};
     use crate::vocabulary::{Metered, Usage};
 
     #[test]
