@@ -10,13 +10,11 @@ mod said;
 mod stream;
 
 use super::target::{BadTarget, Target};
-use super::{Call, CallApi, Carry, ChatApi, Provider, StreamUsage, rerank};
+use super::{Ask, Call, CallApi, Carry, ChatApi, Provider, StreamUsage, Written, rerank};
 use crate::chat::{Broken, Chat, Decoder, Sink};
 use crate::config;
 use crate::dialect::Endpoint;
 use crate::vocabulary::{Fault, Metered};
-
-use super::{Ask, Written};
 
 /// Under one of its names.
 pub(super) struct Cohere(&'static str);
