@@ -3,6 +3,7 @@
 mod endpoint;
 pub mod openai;
 mod relay;
+pub mod responses;
 
 pub use endpoint::Endpoint;
 pub use relay::{Progress, Relay, RelayOptions, StreamEnd};

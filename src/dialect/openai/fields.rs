@@ -4,7 +4,7 @@ use crate::json;
 
 /// What is done with a field before a request is forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Field {
+pub(in crate::dialect) enum Field {
     /// Forwarded as it is, known or not.
     Plain,
     /// Meant for a gateway (LiteLLM's own fields): removed.
@@ -41,7 +41,7 @@ pub(super) fn guarded(folded: &str) -> Option<&'static str> {
 }
 
 /// What is done with the field of this name. Look-alikes of refused names are refused too.
-pub(super) fn of(key: &str) -> Field {
+pub(in crate::dialect) fn of(key: &str) -> Field {
     if is_usual(key) {
         return Field::Plain;
     }
