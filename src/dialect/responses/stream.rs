@@ -174,7 +174,9 @@ impl Writer {
         }
         self.refused |= refusal;
         let index = self.message(refusal);
-        let Some(Entry { id, open: Open::Message { parts, part: Some(part) } }) = self.items.get_mut(index) else { return };
+        let Some(Entry { id, open: Open::Message { parts, part: Some(part) } }) = self.items.get_mut(index) else {
+            return;
+        };
         let chars = text.chars().count() as u64;
         part.text.push_str(text);
         part.chars += chars;
@@ -286,7 +288,9 @@ impl Writer {
             return;
         }
         let index = self.message(false);
-        let Some(Entry { id, open: Open::Message { parts, part: Some(part) } }) = self.items.get_mut(index) else { return };
+        let Some(Entry { id, open: Open::Message { parts, part: Some(part) } }) = self.items.get_mut(index) else {
+            return;
+        };
         let written = annotation.write(self.chars - part.chars, part.chars);
         let Ok(json) = to_raw_value(&written) else { return };
         let spot = Within {
@@ -380,7 +384,8 @@ impl Entry {
         } else {
             Part::OutputText { annotations: &[], logprobs: [], text: "" }
         };
-        let spot = Within { item_id: &self.id, output_index: index, content_index: Some(parts.len()), ..Within::default() };
+        let spot =
+            Within { item_id: &self.id, output_index: index, content_index: Some(parts.len()), ..Within::default() };
         out.emit("response.content_part.added", Within { part: Some(empty), ..spot });
         *part = Some(OpenPart { refusal, text: String::new(), chars: 0, annotations: Vec::new() });
     }
