@@ -43,17 +43,21 @@ struct Item<'a> {
 }
 
 /// Gathers items: what the model said in a row becomes one message, and so do the results of its calls.
-#[derive(Default)]
 pub(super) struct Reader<'a> {
     /// The messages so far.
     pub(super) messages: Vec<Message<'a>>,
-    /// Tools that came as an item.
+    /// The tools of the request, and those that came as an item.
     pub(super) tools: Vec<Tool<'a>>,
     // Signatures of calls that are yet to come, by the call's id.
     signatures: Vec<(String, String)>,
 }
 
 impl<'a> Reader<'a> {
+    /// With the tools of the request.
+    pub(super) fn new(tools: Vec<Tool<'a>>) -> Self {
+        Self { messages: Vec::new(), tools, signatures: Vec::new() }
+    }
+
     /// Reads the whole of `input`: a text, or items.
     pub(super) fn input(&mut self, input: Raw<'a>) -> Result<(), Fault> {
         if input.get().starts_with('"') {
@@ -182,13 +186,23 @@ impl<'a> Reader<'a> {
         let id = id.ok_or_else(|| place.member("call_id").refuse("a call needs the id that its result names"))?;
         let name = name.ok_or_else(|| place.member("name").refuse("a call needs the name of its tool"))?;
         let name = match namespace {
-            Some(namespace) => tools::joined_name(&namespace, &name).into(),
+            Some(namespace) => self.name_within(&namespace, name),
             None => name,
         };
         let known = self.signatures.iter().position(|(call, _)| *call == *id);
         let signature = known.map(|at| self.signatures.swap_remove(at).1.into());
         self.said(Part::ToolCall(ToolCall { id, name, arguments, signature, cache: None }));
         Ok(())
+    }
+
+    /// What a tool of a namespace is called here. OpenAI names a tool that was loaded late as its own namespace.
+    fn name_within(&self, namespace: &str, name: Str<'a>) -> Str<'a> {
+        let joined = tools::joined_name(namespace, &name);
+        let has = |wanted: &str| {
+            self.tools.iter().any(|tool| matches!(tool, Tool::Function(function) if function.name == *wanted))
+        };
+        let plain = *namespace == *name || (has(&name) && !has(&joined));
+        if plain { name } else { joined.into() }
     }
 
     fn result(&mut self, item: Item<'a>, place: Place) -> Result<(), Fault> {

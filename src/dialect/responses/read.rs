@@ -157,7 +157,7 @@ impl<'a> Request<'a> {
             let text = "Missing required parameter: 'input'.";
             return Err(Fault::client(Kind::BadRequest, text).param("input"));
         };
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(std::mem::take(&mut self.chat.tools));
         if let Some(text) = self.instructions {
             reader.messages.push(Message::new(Role::System, vec![Part::text(text)]));
         }
@@ -166,7 +166,7 @@ impl<'a> Request<'a> {
             return Err(refuse("input", "expected at least one item"));
         }
         self.chat.messages = reader.messages;
-        self.chat.tools.extend(reader.tools);
+        self.chat.tools = reader.tools;
         if let Some(choice) = self.tool_choice {
             self.chat.tool_choice = Some(tools::choice(choice, &mut self.chat.tools)?);
         }
