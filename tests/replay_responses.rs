@@ -2,7 +2,7 @@
 //! them, streams pass unchanged, usage is what was reported.
 
 #![expect(clippy::disallowed_types, reason = "an independent reading of the recordings")]
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 #![expect(clippy::print_stdout, reason = "counts, and the note that recordings are missing")]
 
 use std::collections::BTreeMap;
@@ -198,7 +198,8 @@ fn check_parameters(chat: &Chat<'_>, request: &Value, name: &str) {
     let number = |raw: Option<&serde_json::value::RawValue>| raw.map(|raw| raw.get().parse::<f64>().unwrap());
     assert_eq!(number(chat.temperature), request["temperature"].as_f64(), "{name}");
     assert_eq!(number(chat.top_p), request["top_p"].as_f64(), "{name}");
-    assert_eq!(chat.parallel_tool_calls, request["parallel_tool_calls"].as_bool(), "{name}");
+    let parallel = request["parallel_tool_calls"].as_bool();
+    assert_eq!(chat.parallel_tool_calls.unwrap_or(true), parallel.unwrap_or(true), "{name}");
     let effort = chat.reasoning.as_ref().and_then(|reasoning| reasoning.effort).map(|effort| effort.as_str());
     assert_eq!(effort, request["reasoning"]["effort"].as_str(), "{name}");
     if request["tool_choice"]["type"] != "allowed_tools" {

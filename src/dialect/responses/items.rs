@@ -1,5 +1,7 @@
 //! The items of `input`, gathered into messages.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Deserialize;
 
 use crate::chat::{Api, Message, Native, Part, Raw, Role, Str, Tool, ToolCall, ToolResult};
@@ -49,13 +51,16 @@ pub(super) struct Reader<'a> {
     /// The tools of the request, and those that came as an item.
     pub(super) tools: Vec<Tool<'a>>,
     // Signatures of calls that are yet to come, by the call's id.
-    signatures: Vec<(String, String)>,
+    signatures: HashMap<String, String>,
+    // The names of the first so many tools.
+    names: HashSet<String>,
+    named: usize,
 }
 
 impl<'a> Reader<'a> {
     /// With the tools of the request.
     pub(super) fn new(tools: Vec<Tool<'a>>) -> Self {
-        Self { messages: Vec::new(), tools, signatures: Vec::new() }
+        Self { messages: Vec::new(), tools, signatures: HashMap::new(), names: HashSet::new(), named: 0 }
     }
 
     /// Reads the whole of `input`: a text, or items.
@@ -144,7 +149,7 @@ impl<'a> Reader<'a> {
                 None
             }
             Some(Sealed::Call { id, signature }) => {
-                self.signatures.push((id, signature));
+                self.signatures.insert(id, signature);
                 None
             }
             Some(Sealed::Foreign) | None => None,
@@ -189,19 +194,21 @@ impl<'a> Reader<'a> {
             Some(namespace) => self.name_within(&namespace, name),
             None => name,
         };
-        let known = self.signatures.iter().position(|(call, _)| *call == *id);
-        let signature = known.map(|at| self.signatures.swap_remove(at).1.into());
+        let signature = self.signatures.remove(&*id).map(Str::from);
         self.said(Part::ToolCall(ToolCall { id, name, arguments, signature, cache: None }));
         Ok(())
     }
 
     /// What a tool of a namespace is called here. OpenAI names a tool that was loaded late as its own namespace.
-    fn name_within(&self, namespace: &str, name: Str<'a>) -> Str<'a> {
+    fn name_within(&mut self, namespace: &str, name: Str<'a>) -> Str<'a> {
+        let unnamed = self.tools.get(self.named..).unwrap_or_default();
+        self.names.extend(unnamed.iter().filter_map(|tool| match tool {
+            Tool::Function(function) => Some(function.name.to_string()),
+            Tool::Native(_) => None,
+        }));
+        self.named = self.tools.len();
         let joined = tools::joined_name(namespace, &name);
-        let has = |wanted: &str| {
-            self.tools.iter().any(|tool| matches!(tool, Tool::Function(function) if function.name == *wanted))
-        };
-        let plain = *namespace == *name || (has(&name) && !has(&joined));
+        let plain = *namespace == *name || (self.names.contains(&*name) && !self.names.contains(&joined));
         if plain { name } else { joined.into() }
     }
 
@@ -229,10 +236,13 @@ impl<'a> Reader<'a> {
 
 /// The texts of a summary as one.
 fn joined(parts: Vec<Part<'_>>) -> Str<'_> {
-    let mut texts = parts.into_iter().filter_map(|part| match part {
+    let texts = parts.into_iter().filter_map(|part| match part {
         Part::Text { text, .. } => Some(text),
         _ => None,
     });
-    let Some(first) = texts.next() else { return Str::default() };
-    texts.fold(first, |all, text| format!("{all}\n\n{text}").into())
+    let mut texts: Vec<_> = texts.collect();
+    match texts.len() {
+        0 | 1 => texts.pop().unwrap_or_default(),
+        _ => texts.iter().map(|text| &**text).collect::<Vec<_>>().join("\n\n").into(),
+    }
 }

@@ -2,10 +2,11 @@
 //!
 //! Nothing is stored here. What leans on a state of the provider's (`previous_response_id`, `conversation`, background
 //! runs) is refused by name where a request must be translated; what a later request needs of an answer (signatures of
-//! thoughts and calls) rides in the `encrypted_content` of reasoning items, see [`thought`].
+//! thoughts and calls) rides in the `encrypted_content` of reasoning items: see `thought`.
 
 mod content;
 mod echo;
+mod entry;
 mod error;
 mod freeform;
 mod items;

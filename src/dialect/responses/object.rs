@@ -15,13 +15,20 @@ pub(super) struct Response<'a> {
     pub(super) object: &'static str,
     pub(super) created_at: i64,
     pub(super) status: &'static str,
-    pub(super) error: Option<()>,
+    pub(super) error: Option<Cause<'a>>,
     pub(super) incomplete_details: Option<Incomplete>,
     pub(super) model: &'a str,
     pub(super) output: Vec<Raw<'a>>,
     pub(super) usage: Option<Counts>,
     #[serde(flatten)]
     pub(super) echo: &'a Echo,
+}
+
+/// Why a response failed.
+#[derive(Serialize)]
+pub(super) struct Cause<'a> {
+    pub(super) code: &'a str,
+    pub(super) message: &'a str,
 }
 
 /// Why a response is incomplete.
@@ -109,7 +116,7 @@ pub(super) enum Item<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Part<'a> {
-    OutputText { annotations: &'a [Box<RawValue>], logprobs: [(); 0], text: &'a str },
+    OutputText { annotations: &'a [Box<RawValue>], logprobs: &'a [Box<RawValue>], text: &'a str },
     Refusal { refusal: &'a str },
     SummaryText { text: &'a str },
 }
@@ -173,5 +180,5 @@ pub(super) struct Within<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) input: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) logprobs: Option<[(); 0]>,
+    pub(super) logprobs: Option<&'a [Box<RawValue>]>,
 }

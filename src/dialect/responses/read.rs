@@ -71,10 +71,18 @@ impl<'a> Request<'a> {
             "stream" => self.chat.stream = content::read(value, name)?,
             "tools" => tools::read(value, "tools", &mut self.chat.tools)?,
             "tool_choice" => self.tool_choice = Some(value),
+            // What goes without saying is not said: providers without the parameter do the same.
+            "parallel_tool_calls" if value.get() == "true" => {}
+            "service_tier" if value.get() == "\"auto\"" => {}
             "parallel_tool_calls" => self.chat.parallel_tool_calls = Some(content::read(value, name)?),
             "max_output_tokens" => self.chat.max_tokens = Some(content::read(value, name)?),
             "temperature" => self.chat.temperature = Some(value),
             "top_p" => self.chat.top_p = Some(value),
+            // Not in OpenAI's own list, but what they mean is the same everywhere.
+            "top_k" => self.chat.top_k = Some(value),
+            "frequency_penalty" => self.chat.frequency_penalty = Some(value),
+            "presence_penalty" => self.chat.presence_penalty = Some(value),
+            "seed" => self.chat.seed = Some(value),
             "reasoning" => self.chat.reasoning = reasoning(value)?,
             "text" => self.text(value)?,
             "user" => self.chat.user = Some(content::read(value, name)?),
@@ -128,11 +136,31 @@ impl<'a> Request<'a> {
                 self.chat.native.push((Api::Responses, name, value));
                 Ok(())
             }
+            _ => self.foreign(name, value),
+        }
+    }
+
+    /// Words of chat completions that this API does not have, and words that nobody here knows.
+    fn foreign(&mut self, name: Str<'a>, value: Raw<'a>) -> Result<(), Fault> {
+        let moved = match &*name {
+            "messages" => "input",
+            "max_tokens" | "max_completion_tokens" => "max_output_tokens",
+            "response_format" => "text.format",
+            "reasoning_effort" => "reasoning.effort",
+            "verbosity" => "text.verbosity",
+            "functions" => "tools",
+            "function_call" => "tool_choice",
+            "stop" | "n" => {
+                let text = format!("Unsupported parameter: '{name}' is not part of the Responses API.");
+                return Err(Fault::client(Kind::BadRequest, text).param(name.to_string()));
+            }
             _ => {
                 self.chat.extra.push((name, value));
-                Ok(())
+                return Ok(());
             }
-        }
+        };
+        let text = format!("Unsupported parameter: '{name}'. In the Responses API it is '{moved}'.");
+        Err(Fault::client(Kind::BadRequest, text).param(name.to_string()))
     }
 
     fn text(&mut self, value: Raw<'a>) -> Result<(), Fault> {
@@ -146,7 +174,7 @@ impl<'a> Request<'a> {
         }
         let text: Text<'a> = content::read(value, "text")?;
         self.chat.format = text.format.map(format).transpose()?.flatten();
-        if let Some(verbosity) = text.verbosity {
+        if let Some(verbosity) = text.verbosity.filter(|word| word.get() != "\"medium\"") {
             self.chat.others.push(("verbosity".into(), verbosity));
         }
         Ok(())

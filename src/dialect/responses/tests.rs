@@ -204,6 +204,9 @@ fn what_needs_a_state_or_cannot_be_said_is_refused_by_name() {
         (r#"{"input":"x","text":{"format":{"type":"yaml"}}}"#, "text.format.type"),
         (r#"{"input":"x","reasoning":{"effort":"huge"}}"#, "reasoning.effort"),
         (r#"{"input":"x","max_output_tokens":"many"}"#, "max_output_tokens"),
+        (r#"{"input":"x","max_tokens":5}"#, "max_tokens"),
+        (r#"{"messages":[]}"#, "messages"),
+        (r#"{"input":"x","stop":"y"}"#, "stop"),
     ] {
         let (at, text) = refused(body);
         assert_eq!(at, param, "{body}: {text}");
@@ -387,6 +390,17 @@ fn text_and_refusal_are_parts_of_one_message() {
     let text = whole("{}", &[Delta::Text("a"), Delta::Refusal("no"), Delta::Finish(Finish::Stop)]);
     assert!(text.contains(r#""text":"a"},{"type":"refusal","refusal":"no"}]}]"#), "{text}");
     assert!(whole("{}", &[]).contains(r#""output":[],"usage":{"#));
+}
+
+#[test]
+fn log_probabilities_of_chat_completions_stand_beside_their_text() {
+    let json = r#"{"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[]}],"refusal":null}"#;
+    let native = Delta::Native { api: Api::OpenAiChat, key: "logprobs", json };
+    let text = whole("{}", &[native, Delta::Text("a"), Delta::Finish(Finish::Stop)]);
+    assert!(
+        text.contains(r#""logprobs":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[]}],"text":"a""#),
+        "{text}"
+    );
 }
 
 #[test]

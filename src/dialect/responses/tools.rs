@@ -1,5 +1,7 @@
 //! `tools` and `tool_choice`.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 
 use crate::chat::{Api, Cache, Function, Native, Raw, Str, Tool, ToolChoice};
@@ -133,7 +135,15 @@ pub(super) fn choice<'a>(raw: Raw<'a>, tools: &mut Vec<Tool<'a>>) -> Result<Tool
         Some("allowed_tools") => {
             let list = choice.tools.ok_or_else(|| refuse("tool_choice.tools", "expected a list of tools"))?;
             let allowed: Vec<Choice<'a>> = content::read(list, "tool_choice.tools")?;
-            tools.retain(|tool| allowed.iter().any(|allowed| allowed.names(tool)));
+            let names: HashSet<Str<'a>> = allowed.iter().filter_map(Choice::wanted).collect();
+            let kinds: HashSet<Str<'a>> = allowed.into_iter().filter_map(|allowed| allowed.kind).collect();
+            tools.retain(|tool| match tool {
+                Tool::Function(function) => names.contains(&function.name),
+                Tool::Native(native) => {
+                    let tool: Wire<'_> = serde_json::from_str(native.json.get()).unwrap_or_default();
+                    tool.kind.is_some_and(|kind| kinds.contains(&kind))
+                }
+            });
             mode(choice.mode.as_deref().unwrap_or("auto"))
         }
         Some(kind) => Err(refuse(
@@ -160,15 +170,5 @@ impl<'a> Choice<'a> {
             Some(namespace) => joined_name(namespace, &name).into(),
             None => name,
         })
-    }
-
-    fn names(&self, tool: &Tool<'_>) -> bool {
-        match tool {
-            Tool::Function(function) => self.wanted().is_some_and(|name| *name == *function.name),
-            Tool::Native(native) => {
-                let kind = serde_json::from_str::<Wire<'_>>(native.json.get()).ok().and_then(|tool| tool.kind);
-                kind.is_some() && kind == self.kind
-            }
-        }
     }
 }
