@@ -128,7 +128,10 @@ impl<'a> Reader<'a> {
                 return Err(place.refuse(format_args!("{text} '{}'", role.unwrap_or("none"))));
             }
         };
-        self.messages.push(Message::new(role, parts));
+        // A message without a part says nothing, and most providers refuse it.
+        if !parts.is_empty() {
+            self.messages.push(Message::new(role, parts));
+        }
         Ok(())
     }
 

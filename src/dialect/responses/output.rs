@@ -13,6 +13,14 @@ pub(super) fn event(out: &mut Vec<u8>, name: &str, data: &impl Serialize) {
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\ndata: ");
+    let start = out.len();
     put(out, data);
+    // What is carried from a request may be written over several lines; a line's end would end the data. In JSON it is
+    // space, because strings have it escaped.
+    for byte in out.get_mut(start..).unwrap_or_default() {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
     out.extend_from_slice(b"\n\n");
 }

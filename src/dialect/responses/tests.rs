@@ -371,6 +371,14 @@ fn a_stream_tells_every_step() {
 }
 
 #[test]
+fn a_request_over_several_lines_leaves_events_whole() {
+    let request = "{\n  \"tools\": [\r\n {\"type\":\"function\", \"name\":\"f\"}\n], \"instructions\": \"a\\nb\"}";
+    let events = streamed(request, &[Delta::Text("x\r\ny"), Delta::Finish(Finish::Stop)]);
+    assert!(events.iter().all(|event| serde_json::from_str::<crate::chat::Raw<'_>>(event).is_ok()));
+    assert!(events.last().unwrap().contains(r#""instructions":"a\nb""#) && events[4].contains(r#""delta":"x\r\ny""#));
+}
+
+#[test]
 fn an_answer_that_was_cut_short_says_so() {
     for (finish, reason) in [(Finish::Length, "max_output_tokens"), (Finish::ContentFilter, "content_filter")] {
         let deltas = [Delta::Text("a"), Delta::Finish(finish)];
