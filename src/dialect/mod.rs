@@ -3,6 +3,7 @@
 mod endpoint;
 pub mod openai;
 mod relay;
+pub mod responses;
 mod route;
 
 pub use endpoint::Endpoint;
@@ -43,8 +44,10 @@ pub trait Dialect: Sync {
 
 /// The dialect of a chat; None: the call is none.
 pub fn of(endpoint: Endpoint) -> Option<&'static dyn Dialect> {
-    let _ = endpoint;
-    None
+    match endpoint {
+        Endpoint::Responses => Some(&responses::RESPONSES),
+        _ => None,
+    }
 }
 
 /// An error answer in the dialect of a call; in OpenAI's words where it has none, or is not known.

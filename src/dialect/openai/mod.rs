@@ -4,9 +4,9 @@
 
 mod chunk;
 pub mod error;
-mod fields;
+pub(super) mod fields;
 mod models;
-mod outlet;
+pub(super) mod outlet;
 mod produced;
 mod reply;
 mod request;
