@@ -220,6 +220,7 @@ fn answer(request: &str) -> Answer {
         model: "gpt".into(),
         created: 7,
         include_usage: false,
+        array: false,
         request: Bytes::copy_from_slice(request.as_bytes()),
     }
 }
