@@ -3,8 +3,9 @@
 //! Reference: Azure OpenAI REST API, data plane inference (checked 2026-11).
 
 use super::target::{BadTarget, Target};
-use super::{Call, Provider, StreamUsage, path_segment};
+use super::{Call, Carry, ChatApi, Provider, StreamUsage, openai, path_segment};
 use crate::config;
+use crate::dialect::Endpoint;
 
 /// Used where the configuration names none: the newest generally available version.
 const API_VERSION: &str = "2024-10-21";
@@ -60,6 +61,10 @@ impl Provider for Azure {
     }
 
     fn path(&self, target: &Target, call: &Call<'_>) -> String {
+        if call.endpoint == Endpoint::Responses {
+            // The newer surface: no deployment in the path, no dated version.
+            return format!("{}/openai/v1{}", target.base_path, call.endpoint.path());
+        }
         format!(
             "{}/openai/deployments/{}{}{}",
             target.base_path,
@@ -67,5 +72,21 @@ impl Provider for Azure {
             call.endpoint.path(),
             target.query
         )
+    }
+    fn carry(&self, endpoint: Endpoint, _model: &str) -> Option<Carry> {
+        let plain = matches!(
+            endpoint,
+            Endpoint::ChatCompletions
+                | Endpoint::Completions
+                | Endpoint::Embeddings
+                | Endpoint::Responses
+                | Endpoint::ImageGenerations
+                | Endpoint::Speech
+        );
+        plain.then_some(Carry::PLAIN)
+    }
+
+    fn chat(&self, _model: &str) -> Option<&'static dyn ChatApi> {
+        Some(&openai::AZURE)
     }
 }

@@ -7,6 +7,7 @@ mod auth;
 mod azure;
 mod carry;
 mod compatible;
+mod openai;
 mod speech;
 mod target;
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::chat::Broken;
+use crate::dialect::{Progress, Relay};
 use crate::json::{self, Cursor};
 use crate::vocabulary::{Metered, Secret};
 use crate::wire::sse;
@@ -211,6 +213,33 @@ impl StreamReply {
         match error::without_secrets(&event.raw, &secrets) {
             Some(scrubbed) => Fate::Rewrite(scrubbed),
             None => Fate::Keep,
+        }
+    }
+}
+
+impl Relay for StreamReply {
+    fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), Broken> {
+        Self::push(self, chunk, out).map_err(|StreamFault::TooLong(_)| Broken::TooLong)
+    }
+
+    fn finish(&mut self, out: &mut Vec<Bytes>) -> StreamEnd {
+        Self::finish(self, out)
+    }
+
+    fn metered(&self) -> Metered {
+        Self::metered(self)
+    }
+
+    fn produced(&self) -> &Produced {
+        &self.produced
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            events: self.events,
+            content_seen: self.content_seen,
+            finish_seen: self.finish_seen,
+            error_seen: self.error_seen,
         }
     }
 }
