@@ -1,7 +1,13 @@
 //! OpenAI chat completions on the client's side: requests into the neutral form, answers out of it.
 
 mod encode;
+mod messages;
+mod parts;
 mod read;
+mod streamed;
+mod tools;
+mod value;
+mod whole;
 
 use bytes::Bytes;
 
