@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::conversation::{self, OutMessage};
 use super::vendor::{self, Thinking, Vendor};
-use crate::chat::{Api, Chat, Effort, Format, Function, Native, Raw, Str, Tool, ToolChoice};
+use crate::chat::{Api, Chat, Effort, Format, Function, Native, Raw, Reasoning, Str, Tool, ToolChoice};
 use crate::provider::{Ask, Written};
 use crate::vocabulary::{Fault, Kind};
 
@@ -61,10 +61,12 @@ enum Value<'c> {
 #[derive(serde::Serialize)]
 struct Empty {}
 
-/// An object with nothing but a type.
+/// `thinking`.
 #[derive(serde::Serialize)]
 struct Typed<'c> {
     r#type: &'c str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget_tokens: Option<u64>,
 }
 
 /// OpenRouter's `reasoning`.
@@ -210,6 +212,9 @@ fn thinking<'c>(
         };
         return members.add("reasoning", Value::Reasoning(out));
     }
+    if vendor.thinking == Thinking::Any {
+        return any_thinking(reasoning, members);
+    }
     let Some(effort) = effort else { return };
     let is_on = effort != Effort::None;
     match vendor.thinking {
@@ -228,8 +233,8 @@ fn thinking<'c>(
             members.add("reasoning_effort", Value::Text(if is_on { "high" } else { "none" }));
         }
         Thinking::Switch => {
-            let r#type = if is_on { "enabled" } else { "disabled" };
-            members.add("thinking", Value::Typed(Typed { r#type }));
+            let r#type = on_or_off(is_on);
+            members.add("thinking", Value::Typed(Typed { r#type, budget_tokens: None }));
         }
         Thinking::Flag => {
             members.add("enable_thinking", Value::Bool(is_on));
@@ -237,8 +242,23 @@ fn thinking<'c>(
                 members.add("thinking_budget", Value::Number(tokens));
             }
         }
-        Thinking::Object => {}
+        Thinking::Any | Thinking::Object => {}
     }
+}
+
+/// A gateway is told what the client said, in the client's words.
+fn any_thinking<'c>(reasoning: &Reasoning<'_>, members: &mut Members<'c>) {
+    if let Some(effort) = reasoning.effort {
+        return members.add("reasoning_effort", Value::Text(effort.as_str()));
+    }
+    let is_on = reasoning.enabled.unwrap_or(reasoning.budget_tokens.is_some_and(|tokens| tokens > 0));
+    let r#type = if reasoning.adaptive { "adaptive" } else { on_or_off(is_on) };
+    let budget_tokens = reasoning.budget_tokens.filter(|_| is_on && !reasoning.adaptive);
+    members.add("thinking", Value::Typed(Typed { r#type, budget_tokens }));
+}
+
+const fn on_or_off(is_on: bool) -> &'static str {
+    if is_on { "enabled" } else { "disabled" }
 }
 
 fn plain<'c>(chat: &'c Chat<'_>, vendor: &Vendor, members: &mut Members<'c>, dropped: &mut Vec<String>) {

@@ -10,6 +10,8 @@ pub(super) enum Thinking {
     OpenAi,
     /// `reasoning_effort` in three steps.
     Effort,
+    /// `reasoning_effort` in any word, or `thinking` as Anthropic has it: a gateway translates on.
+    Any,
     /// `reasoning_effort`, all or nothing.
     AllOrNothing,
     /// `reasoning`, an object.
@@ -134,6 +136,7 @@ impl Vendor {
                 ..USUAL
             },
             "litellm_proxy" => Self {
+                thinking: Thinking::Any,
                 history: History::Blocks,
                 documents: Documents::FileOrUrl,
                 cache_marks: true,

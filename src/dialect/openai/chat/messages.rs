@@ -45,8 +45,8 @@ fn message<'a>(
     let role = value::needed_text(wire.role, at.key("role"))?;
     let name = value::text_at(wire.name, at.key("name"))?;
     let (role, mut parts) = match &*role {
-        "system" | "developer" => (Role::System, parts::content(wire.content, at.key("content"))?),
-        "user" => (Role::User, parts::content(wire.content, at.key("content"))?),
+        "system" | "developer" => (Role::System, needed_content(wire, at)?),
+        "user" => (Role::User, needed_content(wire, at)?),
         "assistant" => (Role::Assistant, assistant(wire, at, index, legacy)?),
         "tool" => {
             let id = value::needed_text(wire.tool_call_id, at.key("tool_call_id"))?;
@@ -65,6 +65,13 @@ fn message<'a>(
         mark(&mut parts, cache);
     }
     Ok(Message { role, name, parts })
+}
+
+/// Only the model may say nothing.
+fn needed_content<'a>(wire: &WireMessage<'a>, at: At<'_>) -> Result<Vec<Part<'a>>, Fault> {
+    let at = at.key("content");
+    let text = || value::bad(at, format!("Invalid value for '{at}': expected a string or an array, got null."));
+    parts::content(Some(wire.content.ok_or_else(text)?), at)
 }
 
 /// A mark on the whole message stands for one on its last part that can have one.
