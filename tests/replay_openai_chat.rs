@@ -1,7 +1,12 @@
 //! Every recorded chat completion through both sides of the neutral form: what is read is what was recorded, whatever the
 //! chunk boundaries, and what is written again says the same.
 #![expect(clippy::disallowed_types, reason = "the tree is the oracle that translation is compared with")]
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests, and word of what was skipped")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests, and word of what was skipped"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -143,9 +148,8 @@ impl Said {
         }
         let words = |name: &str| message[name].as_str().filter(|text| !text.is_empty());
         let details = message["reasoning_details"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let detail = |detail: &Value| {
-            detail["text"].as_str().or(detail["summary"].as_str()).unwrap_or_default().to_owned()
-        };
+        let detail =
+            |detail: &Value| detail["text"].as_str().or(detail["summary"].as_str()).unwrap_or_default().to_owned();
         let detailed: String = details.iter().map(detail).collect();
         let plain = words("reasoning_content").or_else(|| words("reasoning")).unwrap_or_default();
         self.thought.push_str(if detailed.is_empty() { plain } else { &detailed });
@@ -221,13 +225,7 @@ fn decode(body: &str, size: usize) -> (Heard, Result<DecodeEnd, String>, Metered
 }
 
 fn answer() -> Answer {
-    Answer {
-        id: "x-1".to_owned(),
-        model: "mine".to_owned(),
-        created: 1,
-        include_usage: true,
-        request: Bytes::new(),
-    }
+    Answer { id: "x-1".to_owned(), model: "mine".to_owned(), created: 1, include_usage: true, request: Bytes::new() }
 }
 
 /// Sends on to an encoder what a provider says.

@@ -90,3 +90,20 @@ impl Provider for Azure {
         Some(&openai::AZURE)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deployment_stands_in_the_path_but_for_responses() {
+        let mut target = Target::parse("https://x.openai.azure.com").unwrap();
+        target.query = "?api-version=1".to_owned();
+        let path = |endpoint| AZURE.path(&target, &Call { endpoint, model: "a b", stream: false });
+        assert_eq!(path(Endpoint::Speech), "/openai/deployments/a%20b/audio/speech?api-version=1");
+        assert_eq!(path(Endpoint::Responses), "/openai/v1/responses");
+        let chat = AZURE.chat("m").unwrap();
+        assert_eq!(chat.path(&target, "m", true), "/openai/deployments/m/chat/completions?api-version=1");
+        assert!(AZURE.carry(Endpoint::Moderations, "m").is_none());
+    }
+}

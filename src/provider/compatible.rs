@@ -248,6 +248,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_vendor_has_is_carried_and_nothing_else() {
+        let carried = |name: &str, endpoint| find(name).and_then(|row| row.carry(endpoint, "m")).is_some();
+        assert!(carried("openai", RESPONSES) && carried("openai", MODERATIONS) && carried("groq", SPEECH));
+        assert!(carried("jina_ai", RERANK) && carried("together_ai", RERANK) && carried("xai", IMAGES));
+        assert!(!carried("groq", MODERATIONS) && !carried("databricks", RESPONSES) && !carried("openai", RERANK));
+        assert!(ROWS.iter().all(|row| row.carry(Endpoint::ChatCompletions, "m").is_some() && row.chat("m").is_some()));
+        assert!(ROWS.iter().all(|row| row.carry(Endpoint::Messages, "m").is_none()));
+    }
+
+    #[test]
     fn every_row_has_a_name_of_its_own_and_a_base_that_parses() {
         for (index, row) in ROWS.iter().enumerate() {
             assert!(ROWS[..index].iter().all(|other| other.name != row.name), "{}", row.name);

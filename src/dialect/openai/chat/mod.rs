@@ -58,3 +58,6 @@ impl Dialect for OpenAiChat {
         error::event(fault)
     }
 }
+
+#[cfg(test)]
+mod tests;
