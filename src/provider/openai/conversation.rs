@@ -2,11 +2,13 @@
 //! message of the user's.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use super::form::{
+    Address, Called, Content, Extra, OutCache, OutCall, OutFile, OutMessage, OutPart, Signed, Sound, SpokenId, Thought,
+    Url,
+};
 use super::vendor::{Documents, History, Vendor};
 use crate::chat::{
     Api, Cache, Chat, Media, MediaKind, Message, Native, Part, Raw, Role, Source, Str, ToolCall, ToolResult,
@@ -14,186 +16,6 @@ use crate::chat::{
 };
 use crate::json;
 use crate::vocabulary::{Fault, Kind};
-
-/// A message.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct OutMessage<'c> {
-    role: &'static str,
-    content: Content<'c>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'c str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refusal: Option<&'c str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning_content: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    reasoning_details: Vec<Thought<'c>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    thinking_blocks: Vec<Thought<'c>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    audio: Option<SpokenId<'c>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tool_calls: Vec<OutCall<'c>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tool_call_id: Option<Cow<'c, str>>,
-}
-
-/// What is said.
-#[derive(Debug, Default, Serialize)]
-#[serde(untagged)]
-enum Content<'c> {
-    #[default]
-    Nothing,
-    Text(Cow<'c, str>),
-    Parts(Vec<OutPart<'c>>),
-}
-
-/// A part of it.
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum OutPart<'c> {
-    Text {
-        text: Cow<'c, str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        cache_control: Option<OutCache<'c>>,
-    },
-    ImageUrl {
-        image_url: Address<'c>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        cache_control: Option<OutCache<'c>>,
-    },
-    VideoUrl {
-        video_url: Address<'c>,
-    },
-    InputAudio {
-        input_audio: Sound<'c>,
-    },
-    File {
-        file: OutFile<'c>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        cache_control: Option<OutCache<'c>>,
-    },
-    DocumentUrl {
-        document_url: Url<'c>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        document_name: Option<&'c str>,
-    },
-    #[serde(untagged)]
-    Native(Raw<'c>),
-}
-
-/// `cache_control`.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct OutCache<'c> {
-    r#type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ttl: Option<&'c str>,
-}
-
-#[derive(Debug, Serialize)]
-struct Address<'c> {
-    url: Url<'c>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'c str>,
-}
-
-/// An address, or the bytes themselves in one.
-#[derive(Clone, Copy, Debug)]
-enum Url<'c> {
-    At(&'c str),
-    Here { mime: &'c str, data: &'c str },
-}
-
-impl fmt::Display for Url<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::At(url) => out.write_str(url),
-            Self::Here { mime, data } => write!(out, "data:{mime};base64,{data}"),
-        }
-    }
-}
-
-impl Serialize for Url<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Written through: a picture is not copied once more for its prefix.
-        serializer.collect_str(self)
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct Sound<'c> {
-    data: &'c str,
-    format: &'c str,
-}
-
-#[derive(Debug, Serialize)]
-struct OutFile<'c> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    filename: Option<&'c str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file_data: Option<Url<'c>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file_id: Option<&'c str>,
-}
-
-#[derive(Debug, Serialize)]
-struct SpokenId<'c> {
-    id: &'c str,
-}
-
-/// A thought that goes back to where it came from.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Thought<'c> {
-    Text {
-        r#type: &'static str,
-        text: &'c str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        signature: Option<&'c str>,
-    },
-    Block {
-        r#type: &'static str,
-        thinking: &'c str,
-        signature: &'c str,
-    },
-    Data {
-        r#type: &'static str,
-        data: &'c str,
-    },
-    Whole(Raw<'c>),
-}
-
-/// A call of a tool.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum OutCall<'c> {
-    Function {
-        id: Cow<'c, str>,
-        r#type: &'static str,
-        function: Called<'c>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        extra_content: Option<Extra<'c>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        cache_control: Option<OutCache<'c>>,
-    },
-    Native(Raw<'c>),
-}
-
-#[derive(Debug, Serialize)]
-struct Called<'c> {
-    name: &'c str,
-    arguments: &'c str,
-}
-
-#[derive(Debug, Serialize)]
-struct Extra<'c> {
-    google: Signed<'c>,
-}
-
-#[derive(Debug, Serialize)]
-struct Signed<'c> {
-    thought_signature: &'c str,
-}
 
 /// A cache mark, for vendors that know them.
 pub(super) fn cache<'c>(cache: Option<&'c Cache<'_>>, vendor: &Vendor) -> Option<OutCache<'c>> {
@@ -411,7 +233,7 @@ impl<'c> Conversation<'c, '_> {
             *cache_control = cache_control.or(Some(mark));
         }
         let content = self.content(said, "\n");
-        let name = result.name.as_deref().filter(|_| self.vendor.is_mistral);
+        let name = result.name.as_deref().filter(|_| self.vendor.is_mistral || self.vendor.signatures);
         let id = Some(self.id(&result.id));
         let message = OutMessage { role: "tool", content, name, tool_call_id: id, ..OutMessage::default() };
         let at = self.results_at.unwrap_or(self.out.len()).min(self.out.len());

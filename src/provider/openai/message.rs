@@ -63,12 +63,11 @@ struct Call {
     signature: Option<String>,
 }
 
-/// Whether JSON is more than null or empty.
+/// Whether JSON is more than null or empty, or an object of nulls, as Snowflake writes what is not there.
 pub(super) fn says_something(raw: &Raw<'_>) -> bool {
     let text = raw.get();
-    let empty = matches!(text, "null" | "\"\"" | "[]" | "{}");
-    // Snowflake writes null members instead of none.
-    !empty && !(text.starts_with('{') && text.matches(':').count() == text.matches(":null").count())
+    let is_object_of_nulls = || text.starts_with('{') && text.matches(':').count() == text.matches(":null").count();
+    !matches!(text, "null" | "\"\"" | "[]") && !is_object_of_nulls()
 }
 
 /// Gives out what only this API understands.

@@ -4,6 +4,7 @@
 
 mod conversation;
 mod errors;
+mod form;
 mod message;
 mod reply;
 mod request;
@@ -18,7 +19,7 @@ use crate::vocabulary::{Fault, Metered};
 
 /// OpenAI chat completions at a vendor.
 #[derive(Clone, Copy, Debug)]
-pub struct OpenAiChat {
+pub(super) struct OpenAiChat {
     place: Place,
 }
 
@@ -32,10 +33,10 @@ enum Place {
 }
 
 /// The API of OpenAI and of every vendor with its form.
-pub static CHAT: OpenAiChat = OpenAiChat { place: Place::Base };
+pub(super) static CHAT: OpenAiChat = OpenAiChat { place: Place::Base };
 
 /// The same at Azure, where the deployment stands in the path.
-pub static AZURE: OpenAiChat = OpenAiChat { place: Place::Azure };
+pub(super) static AZURE: OpenAiChat = OpenAiChat { place: Place::Azure };
 
 /// Whatever OpenAI knows, and `top_k`: vendors differ in what they refuse, and say so themselves.
 const SUPPORTED: [&str; 29] = [

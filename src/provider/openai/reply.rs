@@ -184,7 +184,7 @@ impl Reader {
     pub(super) fn end(&mut self, sink: &mut dyn Sink) {
         for (index, state, end) in &mut self.choices {
             state.end(*index, sink);
-            let finish = end.as_ref().map_or(Finish::Stop, |end| end.finish());
+            let finish = end.as_ref().map_or(Finish::Stop, End::finish);
             let finish = if finish == Finish::Stop && state.has_calls() { Finish::ToolCalls } else { finish };
             sink.delta(*index, Delta::Finish(finish));
         }

@@ -2,7 +2,8 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::conversation::{self, OutMessage};
+use super::conversation;
+use super::form::{OutCache, OutMessage};
 use super::vendor::{self, Thinking, Vendor};
 use crate::chat::{Api, Chat, Effort, Format, Function, Native, Raw, Reasoning, Str, Tool, ToolChoice};
 use crate::provider::{Ask, Written};
@@ -90,7 +91,7 @@ enum OutTool<'c> {
         r#type: &'static str,
         function: OutFunction<'c>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        cache_control: Option<conversation::OutCache<'c>>,
+        cache_control: Option<OutCache<'c>>,
     },
     Native(Raw<'c>),
 }
@@ -251,7 +252,7 @@ fn any_thinking<'c>(reasoning: &Reasoning<'_>, members: &mut Members<'c>) {
     if let Some(effort) = reasoning.effort {
         return members.add("reasoning_effort", Value::Text(effort.as_str()));
     }
-    let is_on = reasoning.enabled.unwrap_or(reasoning.budget_tokens.is_some_and(|tokens| tokens > 0));
+    let is_on = reasoning.enabled.unwrap_or_else(|| reasoning.budget_tokens.is_some_and(|tokens| tokens > 0));
     let r#type = if reasoning.adaptive { "adaptive" } else { on_or_off(is_on) };
     let budget_tokens = reasoning.budget_tokens.filter(|_| is_on && !reasoning.adaptive);
     members.add("thinking", Value::Typed(Typed { r#type, budget_tokens }));

@@ -104,7 +104,7 @@ fn a_tool_loop_is_in_openais_order() {
     assert!(body.contains(r#"{"role":"tool","content":[{"type":"image_url""#), "{body}");
     let (body, _) = written(&chat, "mistral", "m").unwrap();
     let ids: Vec<_> = body.split("\"tool_call_id\":\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    assert!(ids.iter().all(|id| id.len() == 9 && body.matches(id).count() == 2), "{body}");
+    assert!(ids.iter().all(|id| id.len() == 9 && body.matches(id).count() >= 2), "{body}");
     assert!(body.contains(r#"{"role":"assistant","content":"OK"},{"role":"user""#), "{body}");
     assert!(!body.contains("stream_options") && body.contains(r#""max_tokens":5"#), "{body}");
 }

@@ -114,7 +114,8 @@ impl<'a> Reader<'a> {
         if let Some(exclude) = value::boolean_at(asked.exclude, at.key("exclude"))? {
             self.reasoning.show = Some(!exclude);
         }
-        self.reasoning.summary = value::text_at(asked.summary, at.key("summary"))?.or(self.reasoning.summary.take());
+        self.reasoning.summary =
+            value::text_at(asked.summary, at.key("summary"))?.or_else(|| self.reasoning.summary.take());
         Ok(())
     }
 
