@@ -45,6 +45,7 @@ pub trait Dialect: Sync {
 /// The dialect of a chat; None: the call is none.
 pub fn of(endpoint: Endpoint) -> Option<&'static dyn Dialect> {
     match endpoint {
+        Endpoint::ChatCompletions => Some(&openai::CHAT),
         Endpoint::Responses => Some(&responses::RESPONSES),
         _ => None,
     }

@@ -13,6 +13,7 @@ mod members;
 mod ollama;
 mod refuse;
 mod rerank;
+mod openai;
 mod speech;
 mod target;
 mod voyage;
