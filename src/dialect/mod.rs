@@ -1,5 +1,6 @@
 //! What clients speak. A dialect reads requests, edits replies and writes errors; it decides nothing.
 
+pub mod anthropic;
 mod endpoint;
 pub mod openai;
 mod relay;
