@@ -10,6 +10,7 @@ mod media;
 mod model;
 mod reply;
 mod request;
+mod said;
 mod schema;
 mod stream;
 mod thinking;
