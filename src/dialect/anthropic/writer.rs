@@ -126,16 +126,16 @@ impl Form for Events {
     /// What has an input is written as the API streams it: empty first.
     fn whole(&mut self, json: &str) {
         let Some(input) = input_of(json) else {
-            self.start(|out| out.put_slice(inside(json).as_bytes()));
+            self.start(|out| put_flat(out, inside(json)));
             self.close();
             return;
         };
         let (start, end) = (input.start as usize, input.end as usize);
         let inside_end = json.trim_end().len().saturating_sub(1);
         self.start(|out| {
-            out.put_slice(json.get(1..start).unwrap_or_default().as_bytes());
+            put_flat(out, json.get(1..start).unwrap_or_default());
             out.put_slice(b"{}");
-            out.put_slice(json.get(end..inside_end).unwrap_or_default().as_bytes());
+            put_flat(out, json.get(end..inside_end).unwrap_or_default());
         });
         self.delta("input_json_delta", "partial_json", json.get(start..end).unwrap_or_default());
         self.close();
@@ -282,8 +282,14 @@ pub(super) fn put_stop(out: &mut BytesMut, stop: &Stop) {
 
 pub(super) fn put_members<'m>(out: &mut BytesMut, members: impl Iterator<Item = &'m (String, String)>) {
     for (name, json) in members {
-        put(out, &[",\"", name, "\":", json]);
+        put(out, &[",\"", name, "\":"]);
+        put_flat(out, json);
     }
+}
+
+/// JSON on one line, as an event must have it. Line ends are space between its tokens.
+fn put_flat(out: &mut BytesMut, json: &str) {
+    json.split(['\n', '\r']).for_each(|line| out.put_slice(line.as_bytes()));
 }
 
 /// `input_tokens` is what was neither read from a cache nor written to one.

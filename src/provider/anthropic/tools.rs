@@ -148,7 +148,7 @@ pub(super) fn tools<'c>(
 }
 
 fn custom<'c>(function: &'c Function<'_>, claude: Claude, index: usize, dropped: &mut Vec<String>) -> Callable<'c> {
-    let strict = function.strict.filter(|_| claude.follows_schemas());
+    let strict = function.strict.filter(|strict| !strict || claude.follows_schemas());
     if strict.is_none() && function.strict == Some(true) {
         dropped.push(format!("tools[{index}].strict"));
     }
