@@ -72,7 +72,7 @@ impl Calls {
             self.open_first(row);
             let Some(first) = self.row.front() else { return };
             let full = self.held > HELD_BYTES_MAX;
-            if self.row.len() < 2 || !(first.shape.whole || full) {
+            if !full && (self.row.len() < 2 || !first.shape.whole) {
                 return;
             }
             self.close_first(row);
