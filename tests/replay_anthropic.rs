@@ -1,6 +1,6 @@
 //! Recorded exchanges with Anthropic, through reader and writer, decoder and encoder, and relay.
 #![expect(clippy::disallowed_types, reason = "an independent reading of the recordings")]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 #![expect(clippy::print_stdout, reason = "says what was replayed")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -173,7 +173,7 @@ fn blocks(content: Value, reasons: &mut Vec<&'static str>) -> Value {
     for mut block in list {
         let object: &mut Map<String, Value> = block.as_object_mut().unwrap();
         object.retain(|_, value| !value.is_null());
-        match object["type"].as_str().unwrap() {
+        match object["type"].as_str().unwrap().to_owned().as_str() {
             "text" => {
                 if object["text"].as_str().unwrap().trim().is_empty() {
                     reasons.push("texts without words are left out");
@@ -183,11 +183,7 @@ fn blocks(content: Value, reasons: &mut Vec<&'static str>) -> Value {
                     reasons.push("citations of earlier answers have no place");
                 }
             }
-            "tool_use" => {
-                if object.remove("caller").is_some() {
-                    reasons.push("who called a tool has no place");
-                }
-            }
+            "tool_use" if object.remove("caller").is_some() => reasons.push("who called a tool has no place"),
             "thinking" if object["signature"] == "" => continue,
             "document" => {
                 if object.remove("citations").is_some() {

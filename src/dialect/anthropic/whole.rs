@@ -137,7 +137,7 @@ impl Form for Whole {
         put_stop(&mut out, stop);
         put_members(&mut out, members.iter());
         out.put_slice(b",\"usage\":");
-        put_usage(&mut out, usage.unwrap_or(&Usage::default()));
+        put_usage(&mut out, &usage.copied().unwrap_or_default());
         out.put_slice(b"}");
         self.out = out.freeze();
     }

@@ -150,7 +150,7 @@ impl Form for Events {
             out.put_slice(b"}");
             put_members(out, members.iter().filter(|(name, _)| beside(name)));
             out.put_slice(b",\"usage\":");
-            put_usage(out, usage.unwrap_or(&Usage::default()));
+            put_usage(out, &usage.copied().unwrap_or_default());
         });
         self.event("message_stop", |_| {});
     }

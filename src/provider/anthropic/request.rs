@@ -6,10 +6,12 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::blocks::Block;
 use super::features::Betas;
 use super::model::Claude;
+use super::schema;
 use super::thinking::{Plan, Thinking};
 use super::tools::{self, Callable, Choice, Forced};
 use super::turns::{Talk, Turn};
@@ -165,7 +167,7 @@ impl OutputConfig<'_> {
 struct OutputFormat<'c> {
     #[serde(rename = "type")]
     kind: &'static str,
-    schema: Raw<'c>,
+    schema: Cow<'c, RawValue>,
 }
 
 /// Members that are passed on as they are.
@@ -256,11 +258,11 @@ impl<'c> Writing<'c, '_> {
         Ok(Written { body: Bytes::from(body), schema_tool: forced.is_some(), dropped: self.dropped, headers })
     }
 
-    /// A schema where the model can be held to it. Vertex cannot.
+    /// A schema where the model can be held to it: not on Vertex, and not to every schema.
     fn native_format(&self, format: &'c Format<'_>) -> Option<OutputFormat<'c>> {
         match format {
             Format::Schema { schema, .. } if self.claude.follows_schemas() && self.flavour != Flavour::Vertex => {
-                Some(OutputFormat { kind: "json_schema", schema })
+                schema::closed(schema).map(|schema| OutputFormat { kind: "json_schema", schema })
             }
             _ => None,
         }

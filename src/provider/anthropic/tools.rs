@@ -143,20 +143,23 @@ pub(super) fn tools<'c>(
         });
     }
     let options = chat.others.iter().find(|(name, _)| &**name == "web_search_options");
-    tools.extend(options.map(|(_, options)| web_search(*options)));
+    tools.extend(options.map(|(_, options)| web_search(options)));
     Ok(tools)
 }
 
 fn custom<'c>(function: &'c Function<'_>, claude: Claude, index: usize, dropped: &mut Vec<String>) -> Callable<'c> {
-    let strict = function.strict.filter(|strict| !strict || claude.follows_schemas());
-    if strict.is_none() && function.strict == Some(true) {
+    let wanted = function.strict == Some(true);
+    let object = schema::of_object(function.parameters);
+    let closed = (wanted && claude.follows_schemas()).then(|| schema::closed(&object)).flatten().map(Cow::into_owned);
+    let held = closed.is_some();
+    if wanted && !held {
         dropped.push(format!("tools[{index}].strict"));
     }
     Callable::Custom(Custom {
         name: &function.name,
         description: function.description.as_deref(),
-        input_schema: schema::of_object(function.parameters),
-        strict,
+        input_schema: closed.map_or(object, Cow::Owned),
+        strict: function.strict.filter(|strict| !strict || held),
         cache_control: function.cache.as_ref().map(Mark::new),
     })
 }
