@@ -1,5 +1,6 @@
 //! What clients speak. A dialect reads requests, edits replies and writes errors; it decides nothing.
 
+pub mod anthropic;
 mod endpoint;
 pub mod openai;
 mod relay;
@@ -47,6 +48,7 @@ pub fn of(endpoint: Endpoint) -> Option<&'static dyn Dialect> {
     match endpoint {
         Endpoint::ChatCompletions => Some(&openai::CHAT),
         Endpoint::Responses => Some(&responses::RESPONSES),
+        Endpoint::Messages | Endpoint::CountTokens => Some(&anthropic::MESSAGES),
         _ => None,
     }
 }
