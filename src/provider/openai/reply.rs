@@ -1,6 +1,6 @@
 //! Reads what a vendor answers: a whole answer or one chunk of a stream, which differ in little.
 
-use crate::chat::{Broken, Delta, Finish, Raw, Sink, Str};
+use crate::chat::{Broken, Delta, Finish, Raw, Sink, Str, UpstreamError};
 use crate::dialect::Endpoint;
 use crate::dialect::openai::Counts;
 use crate::json;
@@ -120,7 +120,9 @@ impl Reader {
         let choices = list(reply.choices);
         self.start(&reply, !choices.is_empty(), sink);
         for raw in choices {
-            self.choice(&object(raw), data, shape, sink)?;
+            let choice = serde_json::from_str(raw.get())
+                .map_err(|error| Broken::Malformed(format!("not a choice of this API: {error}")))?;
+            self.choice(&choice, data, shape, sink)?;
         }
         if shape == Shape::Whole && self.choices.is_empty() {
             return Err(Broken::Malformed("an answer without a choice".to_owned()));
@@ -154,10 +156,15 @@ impl Reader {
                 .map_err(|error| Broken::Malformed(format!("not a message of this API: {error}")))?;
             state.read(&message, index, data, shape, sink)?;
         }
-        if let Some(logprobs) = choice.logprobs.filter(|raw| message::says_something(raw)) {
+        if let Some(logprobs) = choice.logprobs.filter(message::says_something) {
             message::native(index, "logprobs", logprobs, sink);
         }
         if let Some(word) = text(choice.finish_reason) {
+            // Not an end that a client may take for one.
+            if word == "error" {
+                let message = "the provider ended the answer with an error".to_owned();
+                return Err(Broken::Upstream(UpstreamError { status: 500, message }));
+            }
             let sequence = text(choice.stop_reason).map(|text| text.chars().take(WORD_CHARS_MAX).collect());
             *end = Some(End { word: word.chars().take(WORD_CHARS_MAX).collect(), sequence });
         }

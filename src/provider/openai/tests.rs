@@ -265,6 +265,8 @@ fn an_error_within_a_stream_is_an_error() {
         assert_eq!((error.status, error.message.as_str()), (status, message));
         assert_eq!(seen.0.len(), 2, "{seen:?}");
     }
+    let ended = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"error\"}]}\n\n";
+    assert!(matches!(decode(ended, 0).1, Err(Broken::Upstream(_))));
     assert!(matches!(decode("data: {\"choices\n\n", 0).1, Err(Broken::Malformed(_))));
     let long = format!("data: {}\n\n", "x".repeat(70_000));
     assert_eq!(decode(&long, 0).1, Err(Broken::TooLong));
