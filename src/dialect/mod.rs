@@ -1,6 +1,7 @@
 //! What clients speak. A dialect reads requests, edits replies and writes errors; it decides nothing.
 
 mod endpoint;
+pub mod gemini;
 pub mod openai;
 mod relay;
 
@@ -14,6 +15,11 @@ use crate::vocabulary::{Fault, Metered};
 
 /// A dialect in which chats are held.
 pub trait Dialect: Sync {
+    /// The body in the form that [`Self::read`] takes, where it must be written anew for that; None where it is as it must be.
+    fn prepare(&self, _body: &[u8]) -> Option<Bytes> {
+        None
+    }
+
     /// Reads a chat out of a body that was scanned. `stream` where the path says so and not the body.
     ///
     /// # Errors
