@@ -7,8 +7,10 @@ mod auth;
 mod azure;
 mod carry;
 mod compatible;
+mod gemini;
 mod speech;
 mod target;
+mod vertex_ai;
 
 pub use auth::{Auth, Fetch, Fetched, Unsigned, Want};
 pub use carry::{Carry, Framing, ModelPlace};
@@ -106,7 +108,7 @@ pub struct Call<'a> {
 }
 
 /// Vendors with a folder or a file of their own.
-static NATIVE: &[&dyn Provider] = &[&azure::AZURE];
+static NATIVE: &[&dyn Provider] = &[&azure::AZURE, &gemini::GEMINI, &vertex_ai::VERTEX_AI];
 
 /// The vendor with this prefix.
 pub fn find(name: &str) -> Option<&'static dyn Provider> {

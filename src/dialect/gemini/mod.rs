@@ -12,11 +12,11 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use framing::{BadFrame, Framer, Item};
+pub(crate) use framing::{BadFrame, Framer};
 pub(crate) use object::{Object, as_value, is_null};
 pub(crate) use reply::{
-    Blob, Candidate, Citations, FINISH_REASONS, FunctionCall, Grounding, PartialArg, PromptFeedback, ReplyPart,
-    Response, Segment, error as upstream_error, finish, metered, partial, word,
+    Candidate, Citations, FINISH_REASONS, FunctionCall, Grounding, PartialArg, PromptFeedback, ReplyPart, Response,
+    error as upstream_error, finish, metered, partial, word,
 };
 
 use bytes::Bytes;

@@ -280,7 +280,13 @@ impl<'a> Reader<'a> {
                 "frequencyPenalty" | "frequency_penalty" => chat.frequency_penalty = Some(value),
                 "responseLogprobs" | "response_logprobs" => chat.others.push(("logprobs".into(), value)),
                 "logprobs" => chat.others.push(("top_logprobs".into(), value)),
-                "responseMimeType" | "response_mime_type" => mime = Some(parse(value, &place)?),
+                "responseMimeType" | "response_mime_type" => {
+                    let given: Str<'a> = parse(value, &place)?;
+                    if !matches!(&*given, "application/json" | "text/plain") {
+                        chat.native.push((Api::Gemini, format!("{NATIVE_CONFIG}responseMimeType").into(), value));
+                    }
+                    mime = Some(given);
+                }
                 "responseSchema" | "response_schema" => schema = schema.or(Some(value)),
                 "responseJsonSchema" | "response_json_schema" => schema = Some(value),
                 "thinkingConfig" | "thinking_config" => chat.reasoning = Some(reasoning(parse(value, &place)?)),
@@ -301,7 +307,7 @@ impl<'a> Reader<'a> {
             None if schema.is_some() => self.chat.format = Some(json(schema)),
             Some("text/plain") => self.chat.format = Some(Format::Text),
             None => {}
-            // `text/x.enum`: only Gemini knows it. The member cannot be had as JSON again from its text.
+            // `text/x.enum`: only Gemini knows it.
             Some(_) => self.chat.format = schema.map(|schema| json(Some(schema))),
         }
     }
