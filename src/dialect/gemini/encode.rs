@@ -269,7 +269,8 @@ impl Writer {
             (Framing::Whole, _) => self.out.extend_from_slice(chunk),
             (Framing::Sse, _) => {
                 self.out.extend_from_slice(b"data: ");
-                self.out.extend_from_slice(chunk);
+                // Carried JSON may stand on several lines, an event must not. Within texts there are none.
+                self.out.extend(chunk.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
                 self.out.extend_from_slice(b"\r\n\r\n");
             }
             (Framing::Array, begun) => {
@@ -489,7 +490,7 @@ impl Choice {
 
     /// Citations as grounding, unless the answer has its own.
     fn ground(&mut self) {
-        if self.metadata.iter().any(|(name, _)| *name == "groundingMetadata") {
+        if self.metadata.iter().any(|(name, _)| matches!(*name, "groundingMetadata" | "citationMetadata")) {
             self.cited = Cited::default();
         }
     }

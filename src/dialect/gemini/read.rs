@@ -320,7 +320,8 @@ fn reasoning(thinking: Thinking<'_>) -> Reasoning<'_> {
         budget_tokens: thinking.thinking_budget.and_then(|budget| u64::try_from(budget).ok()),
         enabled: None,
         adaptive: thinking.thinking_budget.is_some_and(|budget| budget < 0),
-        show: thinking.include_thoughts,
+        // Gemini shows none unless it is asked to.
+        show: Some(thinking.include_thoughts.unwrap_or(false)),
         summary: None,
     }
 }

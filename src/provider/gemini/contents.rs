@@ -177,9 +177,9 @@ impl<'c> Writer<'_, 'c> {
                     if cache.is_some() {
                         self.drop_once("cache_control");
                     }
-                    // An empty text is refused by the API, but for one that carries a signature.
-                    let signed = matches!(message.parts.get(at + 1), Some(Part::Thinking { text, signature: Some(_) }) if text.is_empty());
-                    if !text.is_empty() || signed {
+                    // An empty text says nothing beside others, but may carry a signature or be all that was said.
+                    let signed = matches!(message.parts.get(at + 1), Some(Part::Thinking { signature: Some(_), .. }));
+                    if !text.is_empty() || signed || message.parts.len() == 1 {
                         out.push(text_part(text));
                     }
                 }
@@ -224,7 +224,8 @@ impl<'c> Writer<'_, 'c> {
             part.thought_signature = signature;
             return;
         }
-        let part = OnePart { text: Some(text), thought: true, thought_signature: signature, ..OnePart::default() };
+        let text = Some(text).filter(|text| !text.is_empty());
+        let part = OnePart { text, thought: true, thought_signature: signature, ..OnePart::default() };
         out.push(Piece::Part(Box::new(part)));
     }
 

@@ -1,5 +1,7 @@
 //! Answers of Gemini as neutral pieces.
 
+use std::borrow::Cow;
+
 use crate::chat::{Api, Broken, Delta, Finish, Sink};
 use crate::dialect::gemini::{
     Candidate, Citations, FINISH_REASONS, FunctionCall, Grounding, Object, PromptFeedback, ReplyPart, Response,
@@ -77,7 +79,7 @@ impl Reader {
         let feedback: PromptFeedback<'_> = as_value(raw).unwrap_or_default();
         if feedback.block_reason.is_some() && !self.blocked {
             self.blocked = true;
-            sink.delta(0, Delta::Native { api: Api::Gemini, key: "promptFeedback", json: raw.get() });
+            native(0, "promptFeedback", raw.get(), sink);
             if self.choices.iter().all(|choice| !choice.finished) {
                 sink.delta(0, Delta::Finish(Finish::ContentFilter));
             }
@@ -142,7 +144,7 @@ impl Choice {
             ("toolResponse", part.tool_response),
         ];
         if let Some((key, _)) = natives.into_iter().find(|(_, value)| value.is_some()) {
-            sink.delta(index, Delta::Native { api: Api::Gemini, key, json: raw });
+            native(index, key, raw, sink);
             return Ok(());
         }
         if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
@@ -215,7 +217,8 @@ impl Choice {
         if let Some(open) = self.open.take() {
             let json = open.text();
             if !json.is_empty() {
-                sink.delta(self.index, Delta::Arguments { index: self.calls.saturating_sub(1), json: &json });
+                let json = &one_line(&json);
+                sink.delta(self.index, Delta::Arguments { index: self.calls.saturating_sub(1), json });
             }
         }
     }
@@ -224,17 +227,17 @@ impl Choice {
         let index = self.index;
         if let Some(raw) = candidate.grounding_metadata.filter(|raw| has_members(raw.get())) {
             self.grounding(&as_value(raw).unwrap_or_default(), sink);
-            sink.delta(index, Delta::Native { api: Api::Gemini, key: "groundingMetadata", json: raw.get() });
+            native(index, "groundingMetadata", raw.get(), sink);
         }
         if let Some(raw) = candidate.citation_metadata.filter(|raw| has_members(raw.get())) {
             self.recited(&as_value(raw).unwrap_or_default(), sink);
-            sink.delta(index, Delta::Native { api: Api::Gemini, key: "citationMetadata", json: raw.get() });
+            native(index, "citationMetadata", raw.get(), sink);
         }
         if let Some(raw) = candidate.url_context_metadata.filter(|raw| has_members(raw.get())) {
-            sink.delta(index, Delta::Native { api: Api::Gemini, key: "urlContextMetadata", json: raw.get() });
+            native(index, "urlContextMetadata", raw.get(), sink);
         }
         if let Some(raw) = candidate.logprobs_result.filter(|raw| has_members(raw.get())) {
-            sink.delta(index, Delta::Native { api: Api::Gemini, key: "logprobsResult", json: raw.get() });
+            native(index, "logprobsResult", raw.get(), sink);
             if let Some(json) = logprobs::openai(raw) {
                 sink.delta(index, Delta::Native { api: Api::OpenAiChat, key: "logprobs", json: &json });
             }
@@ -277,7 +280,9 @@ impl Choice {
             let range = source.start_index.zip(source.end_index);
             let (start, end) = self.characters(range, None).unzip();
             let (url, title) = (source.uri.as_deref(), source.title.as_deref());
-            sink.delta(self.index, Delta::Citation { url, title, text: None, start, end });
+            if url.or(title).is_some() {
+                sink.delta(self.index, Delta::Citation { url, title, text: None, start, end });
+            }
         }
     }
 
@@ -321,6 +326,31 @@ impl Choice {
             sink.delta(self.index, Delta::Finish(finish("FINISH_REASON_UNSPECIFIED", self.calls > 0)));
         }
     }
+}
+
+fn native(index: u32, key: &str, json: &str, sink: &mut dyn Sink) {
+    sink.delta(index, Delta::Native { api: Api::Gemini, key, json: &one_line(json) });
+}
+
+/// JSON without the blanks that AI Studio sets it with: events of other APIs are lines.
+fn one_line(json: &str) -> Cow<'_, str> {
+    if !json.contains(['\n', '\r']) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len());
+    let (mut text, mut escaped) = (false, false);
+    for letter in json.chars() {
+        if text || !letter.is_ascii_whitespace() {
+            out.push(letter);
+        }
+        match letter {
+            _ if std::mem::take(&mut escaped) => {}
+            '\\' => escaped = text,
+            '"' => text = !text,
+            _ => {}
+        }
+    }
+    Cow::Owned(out)
 }
 
 fn has_members(json: &str) -> bool {
