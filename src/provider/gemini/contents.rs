@@ -108,13 +108,17 @@ impl<'c> Writer<'_, 'c> {
         let mut contents: Vec<(Role, Content<'c>)> = Vec::with_capacity(messages.len());
         for (index, message) in messages.iter().enumerate() {
             let place = format!("messages[{index}]");
-            if message.role == Role::System {
-                self.instructions(message, &place, &mut system)?;
-                continue;
-            }
             let parts = match message.role {
-                Role::Tool => self.results(message, index, &place)?,
-                _ => self.parts(message, &place)?,
+                Role::System => {
+                    self.instructions(message, &place, &mut system)?;
+                    continue;
+                }
+                Role::Tool if index > 0 && messages.get(index - 1).is_some_and(|before| before.role == Role::Tool) => {
+                    continue;
+                }
+                // The results of a turn may come as a message each.
+                Role::Tool => self.results(index)?,
+                Role::User | Role::Assistant => self.parts(message, &place)?,
             };
             if parts.is_empty() {
                 continue;
@@ -243,23 +247,25 @@ impl<'c> Writer<'_, 'c> {
         Ok(Piece::Part(Box::new(part)))
     }
 
-    /// The results of a message, in the order of the calls that they answer.
-    fn results(&mut self, message: &'c Message<'c>, index: usize, place: &str) -> Result<Vec<Piece<'c>>, Fault> {
-        let mut results: Vec<(usize, &'c ToolResult<'c>, &'c str)> = Vec::with_capacity(message.parts.len());
-        for (at, part) in message.parts.iter().enumerate() {
-            let Part::ToolResult(result) = part else { continue };
-            let call = self.call_of(&result.id, index);
-            let name = result.name.as_deref().or(call.map(|(_, call)| &*call.name)).ok_or_else(|| {
-                let what = format!("no call before it has the id {:?}", &*result.id);
-                bad(&format!("{place}.content[{at}]"), &what)
-            })?;
-            results.push((call.map_or(usize::MAX, |(at, _)| at), result, name));
+    /// The results of this message and of those that follow on it, in the order of the calls that they answer.
+    fn results(&mut self, first: usize) -> Result<Vec<Piece<'c>>, Fault> {
+        let mut results: Vec<(usize, &'c ToolResult<'c>, &'c str, String)> = Vec::new();
+        let run = self.messages.iter().enumerate().skip(first).take_while(|(_, message)| message.role == Role::Tool);
+        for (index, message) in run {
+            for (at, part) in message.parts.iter().enumerate() {
+                let Part::ToolResult(result) = part else { continue };
+                let place = format!("messages[{index}].content[{at}]");
+                let call = self.call_of(&result.id, first);
+                let name = result.name.as_deref().or(call.map(|(_, call)| &*call.name));
+                let name = name.ok_or_else(|| bad(&place, &format!("no call before it has the id {:?}", &*result.id)))?;
+                results.push((call.map_or(usize::MAX, |(at, _)| at), result, name, place));
+            }
         }
         results.sort_by_key(|(at, ..)| *at);
         let mut out = Vec::with_capacity(results.len());
         let mut beside = Vec::new();
-        for (_, result, name) in results {
-            out.push(self.result(result, name, place, &mut beside)?);
+        for (_, result, name, place) in results {
+            out.push(self.result(result, name, &place, &mut beside)?);
         }
         out.append(&mut beside);
         Ok(out)

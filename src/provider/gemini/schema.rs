@@ -354,13 +354,13 @@ mod tests {
     #[test]
     fn a_bomb_of_references_is_refused() {
         let mut text = String::from(r#"{"$defs":{"d0":{"type":"string"}"#);
-        for level in 1..30 {
+        for level in 1..15 {
             let below = level - 1;
             text.push_str(&format!(
                 r##","d{level}":{{"type":"object","properties":{{"a":{{"$ref":"#/$defs/d{below}"}},"b":{{"$ref":"#/$defs/d{below}"}}}}}}"##
             ));
         }
-        text.push_str(r##"},"$ref":"#/$defs/d29"}"##);
+        text.push_str(r##"},"$ref":"#/$defs/d14"}"##);
         assert!(subset(raw(&text), "schema").unwrap_err().public.contains("too long"));
     }
 }
