@@ -58,7 +58,10 @@ fn what_is_no_request_is_refused_by_its_place() {
             "contents[0].parts[0]: no call of \"f\"",
         ),
         (r#"{"contents":"hi"}"#, "contents: "),
-        (r#"{"contents":[{"parts":[{"text":"a"}]}],"generationConfig":{"maxOutputTokens":"x"}}"#, "generationConfig.maxOutputTokens: "),
+        (
+            r#"{"contents":[{"parts":[{"text":"a"}]}],"generationConfig":{"maxOutputTokens":"x"}}"#,
+            "generationConfig.maxOutputTokens: ",
+        ),
     ] {
         let fault = GEMINI.read(body.as_bytes(), false).unwrap_err();
         assert!(fault.public.starts_with(named), "{body}: {fault}");
@@ -214,7 +217,8 @@ fn a_stream_that_is_cut_is_told() {
 
 #[test]
 fn an_array_passes_and_must_be_closed() {
-    let array = "[{\"candidates\":[{\"finishReason\":\"STOP\"}]}\n,\r\n{\"usageMetadata\":{\"promptTokenCount\":1}}\n]\n";
+    let array =
+        "[{\"candidates\":[{\"finishReason\":\"STOP\"}]}\n,\r\n{\"usageMetadata\":{\"promptTokenCount\":1}}\n]\n";
     for cut in 0..array.len() {
         let (passed, end, _) = relayed(array, RelayOptions { array: true, ..RelayOptions::default() }, cut);
         assert_eq!((passed.as_str(), end), (array, StreamEnd::Complete));

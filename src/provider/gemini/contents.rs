@@ -257,7 +257,8 @@ impl<'c> Writer<'_, 'c> {
                 let place = format!("messages[{index}].content[{at}]");
                 let call = self.call_of(&result.id, first);
                 let name = result.name.as_deref().or(call.map(|(_, call)| &*call.name));
-                let name = name.ok_or_else(|| bad(&place, &format!("no call before it has the id {:?}", &*result.id)))?;
+                let name =
+                    name.ok_or_else(|| bad(&place, &format!("no call before it has the id {:?}", &*result.id)))?;
                 results.push((call.map_or(usize::MAX, |(at, _)| at), result, name, place));
             }
         }

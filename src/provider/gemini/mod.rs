@@ -13,7 +13,7 @@ mod request;
 mod schema;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod tools;
 
 pub(super) use embeddings::{

@@ -194,12 +194,12 @@ fn media_get_their_type_from_what_is_known() {
     for (source, expected) in [
         (Source::Base64("iVBORw0KGgoAAA".into()), r#""inlineData":{"mimeType":"image/png","data":"iVBORw0KGgoAAA"}"#),
         (Source::Text("hi".into()), r#""inlineData":{"mimeType":"text/plain","data":"aGk="}"#),
-        (url("https://x/a.webp?b=c.png"), r#""fileData":{"mimeType":"image/webp","fileUri":"https://x/a.webp?b=c.png"}"#),
-        (url("https://youtu.be/abc"), r#""fileData":{"fileUri":"https://youtu.be/abc"}"#),
         (
-            Source::Id("files/a1".into()),
-            r#""fileUri":"https://generativelanguage.googleapis.com/v1beta/files/a1""#,
+            url("https://x/a.webp?b=c.png"),
+            r#""fileData":{"mimeType":"image/webp","fileUri":"https://x/a.webp?b=c.png"}"#,
         ),
+        (url("https://youtu.be/abc"), r#""fileData":{"fileUri":"https://youtu.be/abc"}"#),
+        (Source::Id("files/a1".into()), r#""fileUri":"https://generativelanguage.googleapis.com/v1beta/files/a1""#),
     ] {
         let body = body(&media(source, MediaKind::Image), "gemini-2.5-flash");
         assert!(body.contains(expected), "{body}");
@@ -454,7 +454,10 @@ fn embeddings_go_there_and_back() {
 fn paths_hold_the_model_and_nothing_else() {
     let target = |base: &str| Target::parse(base).unwrap();
     let studio = target("https://generativelanguage.googleapis.com");
-    assert_eq!(GENERATE.path(&studio, "gemini-2.5-pro", true), "/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse");
+    assert_eq!(
+        GENERATE.path(&studio, "gemini-2.5-pro", true),
+        "/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse"
+    );
     assert_eq!(GENERATE.path(&studio, "../x?y", false), "/v1beta/models/..%2Fx%3Fy:generateContent");
     assert_eq!(GENERATE.path(&studio, "tunedModels/a", false), "/v1beta/tunedModels/a:generateContent");
     let other = target("https://proxy.example/google/v1");
