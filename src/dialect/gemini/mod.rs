@@ -1,5 +1,6 @@
 //! The Gemini API: `generateContent` and `streamGenerateContent`, as AI Studio and Vertex AI have it.
 
+mod chunk;
 mod encode;
 mod error;
 mod framing;

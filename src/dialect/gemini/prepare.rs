@@ -78,7 +78,7 @@ fn schema(raw: Raw<'_>, changed: &mut bool, depth: u32) -> Option<String> {
     let mut members: Vec<String> = Vec::with_capacity(object.0.len());
     for (name, value) in &object.0 {
         let written = match &**name {
-            "type" => type_of(*value, nullable, changed),
+            "type" => type_of(value, nullable, changed),
             "nullable" => {
                 *changed = true;
                 continue;
@@ -98,7 +98,7 @@ fn schema(raw: Raw<'_>, changed: &mut bool, depth: u32) -> Option<String> {
                 format!("{{{}}}", properties.join(","))
             }
             "maxItems" | "minItems" | "minLength" | "maxLength" | "minProperties" | "maxProperties" => {
-                number(*value, changed)
+                number(value, changed)
             }
             _ => value.get().to_owned(),
         };

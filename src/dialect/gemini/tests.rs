@@ -261,7 +261,7 @@ proptest! {
         let _metered = GEMINI.metered(&bytes);
         let mut relay = GEMINI.relay(RelayOptions { event_bytes_max: 128, ..RelayOptions::default() });
         let mut out = Vec::new();
-        let _pushed = relay.push(bytes.clone().into(), &mut out);
+        let _pushed = relay.push(bytes.into(), &mut out);
         let _ended = relay.finish(&mut out);
     }
 

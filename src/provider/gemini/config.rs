@@ -142,21 +142,40 @@ pub(super) fn config<'c>(chat: &'c Chat<'c>, family: Family) -> Result<Option<Co
         ..Config::default()
     };
     config.form(chat, family)?;
+    config.give_way();
     let asked = serde_json::to_string(&config).is_ok_and(|text| text != "{}");
     Ok(asked.then_some(config))
 }
 
 impl<'c> Config<'c> {
+    /// A member in Gemini's own words wins over what another parameter says of the same.
+    fn give_way(&mut self) {
+        let given = |names: [&str; 2]| self.rest.get(&names).is_some();
+        if given(["thinkingConfig", "thinking_config"]) {
+            self.thinking_config = None;
+        }
+        if given(["responseModalities", "response_modalities"]) {
+            self.response_modalities = None;
+        }
+        if given(["speechConfig", "speech_config"]) {
+            self.speech_config = None;
+        }
+        if given(["responseMimeType", "response_mime_type"]) {
+            self.response_mime_type = None;
+        }
+        if given(["responseSchema", "response_schema"]) || given(["responseJsonSchema", "response_json_schema"]) {
+            self.response_schema = None;
+            self.response_json_schema = None;
+        }
+    }
+
     fn form(&mut self, chat: &'c Chat<'c>, family: Family) -> Result<(), Fault> {
         match &chat.format {
             None => {}
             Some(Format::Text) => self.response_mime_type = Some("text/plain"),
             Some(Format::Json) => self.response_mime_type = Some("application/json"),
             Some(Format::Schema { schema, .. }) => {
-                // A member of the client's own may already say it (`text/x.enum`).
-                if self.rest.get(&["responseMimeType", "response_mime_type"]).is_none() {
-                    self.response_mime_type = Some("application/json");
-                }
+                self.response_mime_type = Some("application/json");
                 if family.takes_json_schema() {
                     self.response_json_schema = Some(schema::whole(schema));
                 } else {
@@ -185,7 +204,7 @@ fn thinking(chat: &Chat<'_>, family: Family) -> Option<Thinking> {
     let quiet = matches!(thought, Thought::Budget(0)) || reasoning.effort == Some(crate::chat::Effort::None);
     // Whoever asks for thinking sees it, unless they asked in a dialect that says so itself.
     let asked = reasoning.effort.is_some() || reasoning.budget_tokens.is_some() || reasoning.enabled == Some(true);
-    let include_thoughts = reasoning.show.or((asked && !quiet).then_some(true));
+    let include_thoughts = reasoning.show.or_else(|| (asked && !quiet).then_some(true));
     let (thinking_budget, thinking_level) = match thought {
         Thought::Budget(budget) => (Some(budget), None),
         Thought::Level(level) => (None, Some(level)),

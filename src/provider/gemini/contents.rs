@@ -241,7 +241,7 @@ impl<'c> Writer<'_, 'c> {
         let needed = self.family.is_third() && before == 0;
         let part = OnePart {
             function_call: Some(Call { id: &call.id, name: &call.name, args }),
-            thought_signature: given.or(needed.then_some(FOREIGN_SIGNATURE)),
+            thought_signature: given.or_else(|| needed.then_some(FOREIGN_SIGNATURE)),
             ..OnePart::default()
         };
         Ok(Piece::Part(Box::new(part)))
@@ -256,7 +256,7 @@ impl<'c> Writer<'_, 'c> {
                 let Part::ToolResult(result) = part else { continue };
                 let place = format!("messages[{index}].content[{at}]");
                 let call = self.call_of(&result.id, first);
-                let name = result.name.as_deref().or(call.map(|(_, call)| &*call.name));
+                let name = result.name.as_deref().or_else(|| call.map(|(_, call)| &*call.name));
                 let name =
                     name.ok_or_else(|| bad(&place, &format!("no call before it has the id {:?}", &*result.id)))?;
                 results.push((call.map_or(usize::MAX, |(at, _)| at), result, name, place));

@@ -103,7 +103,7 @@ impl Provider for Gemini {
     }
 
     fn target(&self, deployment: &configuration::Deployment) -> Result<Target, BadTarget> {
-        let base = deployment.api_base.as_deref().or(self.base()).unwrap_or_default();
+        let base = deployment.api_base.as_deref().or_else(|| self.base()).unwrap_or_default();
         let mut target = Target::parse(base)?;
         target.add_configured(deployment)?;
         if let Some(key) = &deployment.api_key {

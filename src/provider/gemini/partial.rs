@@ -19,8 +19,8 @@ pub(super) struct Arguments {
 enum Node {
     Text(String),
     Bare(String),
-    Object(Vec<(String, Node)>),
-    List(Vec<Node>),
+    Object(Vec<(String, Self)>),
+    List(Vec<Self>),
     Nothing,
 }
 

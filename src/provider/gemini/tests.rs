@@ -11,7 +11,6 @@ use crate::config::Deployment;
 use crate::dialect::Endpoint;
 use crate::vocabulary::{Fault, Metered};
 
-use super::super::{Ask, CallApi as _, ChatApi as _, Provider as _};
 use super::*;
 
 pub(in crate::provider) fn deployment() -> Deployment {
@@ -181,6 +180,19 @@ fn parameters_are_written_in_geminis_words() {
     let vertex = written(&chat, "gemini-2.5-flash", Flavour::Vertex).unwrap();
     assert_eq!(vertex.headers[0].1, "flex");
     assert_eq!(vertex.dropped, ["parallel_tool_calls"]);
+}
+
+#[test]
+fn a_member_of_geminis_own_wins_and_stands_there_once() {
+    let chat = Chat {
+        messages: vec![user("hi")],
+        reasoning: Some(Reasoning { effort: Some(crate::chat::Effort::Low), ..Reasoning::default() }),
+        extra: vec![("thinkingConfig".into(), raw(r#"{"thinkingBudget":7}"#))],
+        ..Chat::default()
+    };
+    assert!(
+        body(&chat, "gemini-2.5-flash").ends_with(r#""generationConfig":{"thinkingConfig":{"thinkingBudget":7}}}"#)
+    );
 }
 
 fn media(source: Source<'static>, kind: MediaKind) -> Chat<'static> {

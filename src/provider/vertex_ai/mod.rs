@@ -40,8 +40,8 @@ fn segment(text: &str) -> String {
 /// The path of a call of one of Google's models, or of an endpoint of one's own.
 pub(super) fn google_path(target: &Target, model: &str, method: &str) -> String {
     let base = &target.base_path;
-    let model = model.strip_prefix("google/").or(model.strip_prefix("models/")).unwrap_or(model);
-    let id = model.strip_prefix("endpoints/").or(model.strip_prefix("gemini/")).unwrap_or(model);
+    let model = model.strip_prefix("google/").or_else(|| model.strip_prefix("models/")).unwrap_or(model);
+    let id = model.strip_prefix("endpoints/").or_else(|| model.strip_prefix("gemini/")).unwrap_or(model);
     if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()) {
         return format!("{base}/endpoints/{id}{method}");
     }

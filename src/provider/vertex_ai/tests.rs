@@ -2,7 +2,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, Method};
 
-use super::super::{Ask, Auth, Call, CallApi as _, Fetch, Fetched, ModelPlace, Provider as _, Unsigned};
+use super::super::{Ask, Auth, Call, Fetch, Fetched, ModelPlace, Provider as _, Unsigned};
 use super::*;
 use crate::config::Deployment;
 use crate::provider::gemini::tests::deployment;
