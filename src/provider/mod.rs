@@ -10,13 +10,15 @@ mod carry;
 mod cohere;
 mod compatible;
 mod embedding;
+mod gemini;
 mod members;
 mod ollama;
+mod openai;
 mod refuse;
 mod rerank;
-mod openai;
 mod speech;
 mod target;
+mod vertex_ai;
 mod voyage;
 
 pub use auth::{Auth, Fetch, Fetched, Unsigned, Want};
@@ -119,8 +121,11 @@ static NATIVE: &[&dyn Provider] = &[
     &azure::AZURE,
     &anthropic::ANTHROPIC,
     &anthropic::FOUNDRY,
+    &gemini::GEMINI,
+    &vertex_ai::VERTEX_AI,
     &cohere::COHERE,
     &cohere::COHERE_CHAT,
+    &ollama::OLLAMA,
     &ollama::OLLAMA_CHAT,
     &voyage::VOYAGE,
     &voyage::JINA_AI,
