@@ -5,6 +5,7 @@
 
 mod auth;
 mod azure;
+pub mod bedrock;
 mod carry;
 mod compatible;
 mod speech;
@@ -106,7 +107,7 @@ pub struct Call<'a> {
 }
 
 /// Vendors with a folder or a file of their own.
-static NATIVE: &[&dyn Provider] = &[&azure::AZURE];
+static NATIVE: &[&dyn Provider] = &[&azure::AZURE, &bedrock::BEDROCK, &bedrock::BEDROCK_CONVERSE];
 
 /// The vendor with this prefix.
 pub fn find(name: &str) -> Option<&'static dyn Provider> {
