@@ -97,10 +97,10 @@ mod tests {
 
     #[test]
     fn a_name_has_a_route_a_region_and_an_id() {
-        let read = |name| {
+        fn read(name: &str) -> (Route, Option<&str>, &str) {
             let place = Place::read(name);
             (place.route, place.region, place.model)
-        };
+        }
         assert_eq!(read("anthropic.claude-v2"), (Route::Any, None, "anthropic.claude-v2"));
         assert_eq!(read("converse/us.amazon.nova-pro-v1:0"), (Route::Converse, None, "us.amazon.nova-pro-v1:0"));
         assert_eq!(
@@ -110,8 +110,9 @@ mod tests {
         assert_eq!(read("us-gov-west-1/6-month-commitment/a.b"), (Route::Any, Some("us-gov-west-1"), "a.b"));
         let arn = "arn:aws:bedrock:eu-central-1:123456789012:application-inference-profile/abc";
         assert_eq!(read(arn), (Route::Any, Some("eu-central-1"), arn));
-        assert_eq!(read(&format!("bedrock/converse/{arn}")), (Route::Converse, Some("eu-central-1"), arn));
-        assert_eq!(read(&format!("nova/{arn}")), (Route::Any, Some("eu-central-1"), arn));
+        let (converse, nova) = (format!("bedrock/converse/{arn}"), format!("nova/{arn}"));
+        assert_eq!(read(&converse), (Route::Converse, Some("eu-central-1"), arn));
+        assert_eq!(read(&nova), (Route::Any, Some("eu-central-1"), arn));
         assert_eq!(read("arn:aws:bedrock:::x").1, None);
     }
 
