@@ -45,13 +45,21 @@ struct State {
 enum Step {
     Begin,
     /// The credentials file was read.
-    Config { credentials: Secret },
+    Config {
+        credentials: Secret,
+    },
     /// The token was read from its file.
     WithToken(Secret),
     /// The machine gave a token; its role's name is next.
     InstanceRole(Secret),
-    InstanceKeys { token: Secret, role: String },
-    Assume { role: Role, keys: Keys },
+    InstanceKeys {
+        token: Secret,
+        role: String,
+    },
+    Assume {
+        role: Role,
+        keys: Keys,
+    },
 }
 
 /// What an answer comes to.
@@ -130,9 +138,11 @@ impl Chain {
             | (Step::Begin, Source::WebIdentity { token: Token::Here(token), role }) => {
                 Ok(sts::web_identity(&plan.sts, role, token.expose()))
             }
-            (Step::Begin, Source::WebIdentity { token: Token::File(path), .. } | Source::Container { token: Some(Token::File(path)), .. }) => {
-                Ok(Fetch::File(path.clone()))
-            }
+            (
+                Step::Begin,
+                Source::WebIdentity { token: Token::File(path), .. }
+                | Source::Container { token: Some(Token::File(path)), .. },
+            ) => Ok(Fetch::File(path.clone())),
             (Step::WithToken(token), Source::Container { url, .. })
             | (Step::Begin, Source::Container { url, token: Some(Token::Here(token)) }) => {
                 sts::container(url, Some(token.expose()))
@@ -150,9 +160,15 @@ impl Chain {
     fn outcome(&self, state: &State, fetched: &Fetched<'_>) -> Result<Outcome, Fault> {
         let is_ok = fetched.status == 200;
         let absent = |what: &str| Ok(Outcome::Absent(format!("{what}: status {}", fetched.status)));
-        let text = || std::str::from_utf8(fetched.body).map(|text| Secret::new(text.trim())).map_err(|_| refused("a token that is not text"));
+        let text = || {
+            std::str::from_utf8(fetched.body)
+                .map(|text| Secret::new(text.trim()))
+                .map_err(|_| refused("a token that is not text"))
+        };
         match (&state.step, &state.source) {
-            (Step::Assume { role, .. }, _) => assumed(role, fetched).map(|keys| Outcome::Keys(keys, state.roles.clone())),
+            (Step::Assume { role, .. }, _) => {
+                assumed(role, fetched).map(|keys| Outcome::Keys(keys, state.roles.clone()))
+            }
             (Step::Begin, Source::Profile(_)) => {
                 let file = if is_ok { String::from_utf8_lossy(fetched.body).into_owned() } else { String::new() };
                 Ok(Outcome::Next(Step::Config { credentials: Secret::new(file) }))
@@ -161,10 +177,20 @@ impl Chain {
                 let config = if is_ok { String::from_utf8_lossy(fetched.body) } else { "".into() };
                 self.profile(state, name, credentials.expose(), &config)
             }
-            (Step::Begin, Source::WebIdentity { token: Token::File(_), .. } | Source::Container { token: Some(Token::File(_)), .. }) => {
-                if is_ok { Ok(Outcome::Next(Step::WithToken(text()?))) } else { absent("the token's file") }
+            (
+                Step::Begin,
+                Source::WebIdentity { token: Token::File(_), .. }
+                | Source::Container { token: Some(Token::File(_)), .. },
+            ) => {
+                if is_ok {
+                    Ok(Outcome::Next(Step::WithToken(text()?)))
+                } else {
+                    absent("the token's file")
+                }
             }
-            (_, Source::WebIdentity { role, .. }) => assumed(role, fetched).map(|keys| Outcome::Keys(keys, state.roles.clone())),
+            (_, Source::WebIdentity { role, .. }) => {
+                assumed(role, fetched).map(|keys| Outcome::Keys(keys, state.roles.clone()))
+            }
             (_, Source::Container { .. }) if !is_ok => absent("the container's endpoint"),
             (_, Source::Container { .. }) => json_keys(state, fetched),
             (_, Source::Instance { .. }) if !is_ok => absent("the machine's metadata"),
@@ -188,8 +214,12 @@ impl Chain {
             Base::Keys(keys) => return Ok(Outcome::Keys(keys, roles)),
             Base::WebIdentity { file, role } => Source::WebIdentity { token: Token::File(file.into()), role },
             Base::Elsewhere(source) => match source.as_str() {
-                "Environment" => Source::Keys(self.plan.environment.clone().ok_or_else(|| refused("no keys in the environment"))?),
-                "EcsContainer" => self.plan.container.clone().ok_or_else(|| refused("no container's endpoint in the environment"))?,
+                "Environment" => {
+                    Source::Keys(self.plan.environment.clone().ok_or_else(|| refused("no keys in the environment"))?)
+                }
+                "EcsContainer" => {
+                    self.plan.container.clone().ok_or_else(|| refused("no container's endpoint in the environment"))?
+                }
                 "Ec2InstanceMetadata" => self.plan.instance.clone(),
                 other => return Err(refused(&format!("profile {name:?}: unknown credential_source {other:?}"))),
             },

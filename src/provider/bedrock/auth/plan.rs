@@ -72,7 +72,8 @@ impl Plan {
         let text = |name: &str| (setting.given)(name).map(|value| value.expose().to_owned());
         let variable = |name: &str| (setting.variable)(name).map(|value| value.expose().to_owned());
         let home = PathBuf::from(variable("HOME").or_else(|| variable("USERPROFILE")).unwrap_or_default());
-        let file = |name: &str, usual: &str| variable(name).map_or_else(|| home.join(".aws").join(usual), PathBuf::from);
+        let file =
+            |name: &str, usual: &str| variable(name).map_or_else(|| home.join(".aws").join(usual), PathBuf::from);
         let mut plan = Self {
             region: setting.region.to_owned(),
             sts: text("aws_sts_endpoint").unwrap_or_else(|| super::place::endpoint("sts", setting.region)),
@@ -95,7 +96,11 @@ impl Plan {
     }
 
     /// What the configuration names leaves no choice.
-    fn configured(&mut self, setting: &Setting<'_>, text: &dyn Fn(&str) -> Option<String>) -> Result<Option<Source>, BadTarget> {
+    fn configured(
+        &mut self,
+        setting: &Setting<'_>,
+        text: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<Source>, BadTarget> {
         let missing = |what| BadTarget { what, expected: "a value, as its counterpart has one", found: String::new() };
         match (text("aws_access_key_id"), (setting.given)("aws_secret_access_key")) {
             (Some(id), Some(secret)) => {
@@ -174,7 +179,8 @@ fn container(variable: &dyn Fn(&str) -> Option<String>) -> Option<Source> {
     let full = || variable("AWS_CONTAINER_CREDENTIALS_FULL_URI").filter(|url| is_trusted(url));
     let url = relative.or_else(full)?;
     let file = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(|path| Token::File(path.into()));
-    let token = file.or_else(|| variable("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(|token| Token::Here(Secret::new(token))));
+    let token =
+        file.or_else(|| variable("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(|token| Token::Here(Secret::new(token))));
     Some(Source::Container { url, token })
 }
 

@@ -20,7 +20,10 @@ pub(super) struct Resolved {
 pub(super) enum Base {
     Keys(Keys),
     /// A role by a token in a file.
-    WebIdentity { file: String, role: Role },
+    WebIdentity {
+        file: String,
+        role: Role,
+    },
     /// `credential_source`: `Environment`, `EcsContainer`, `Ec2InstanceMetadata`.
     Elsewhere(String),
 }
@@ -49,7 +52,8 @@ pub(super) fn resolve(name: &str, credentials: &str, config: &str) -> Result<Opt
             if let Some(source) = key("credential_source") {
                 return Ok(Some(Resolved { base: Base::Elsewhere(source.to_owned()), roles }));
             }
-            let source = key("source_profile").ok_or_else(|| format!("profile {name:?} has a role_arn without a source_profile"))?;
+            let source = key("source_profile")
+                .ok_or_else(|| format!("profile {name:?} has a role_arn without a source_profile"))?;
             // A profile that is its own source has keys beside its role.
             if source != name {
                 name = source.to_owned();
@@ -82,7 +86,8 @@ struct Files<'f> {
 impl<'f> Files<'f> {
     fn has(&self, profile: &str) -> bool {
         let headings = |file: &'f str| file.lines().filter_map(heading);
-        headings(self.credentials).any(|name| name == profile) || headings(self.config).any(|name| in_config(name) == Some(profile))
+        headings(self.credentials).any(|name| name == profile)
+            || headings(self.config).any(|name| in_config(name) == Some(profile))
     }
 
     fn value(&self, profile: &str, key: &str) -> Option<&'f str> {
@@ -113,7 +118,8 @@ fn value<'f>(file: &'f str, is_profile: impl Fn(&str) -> bool, key: &str) -> Opt
             inside = is_profile(name);
             continue;
         }
-        let Some((name, value)) = line.split_once('=').filter(|_| inside && !line.starts_with(['#', ';', ' ', '\t'])) else {
+        let Some((name, value)) = line.split_once('=').filter(|_| inside && !line.starts_with(['#', ';', ' ', '\t']))
+        else {
             continue;
         };
         if name.trim().eq_ignore_ascii_case(key) && !value.trim().is_empty() {
@@ -143,7 +149,10 @@ mod tests {
     #[test]
     fn a_profile_has_keys() {
         let Some(Resolved { base: Base::Keys(keys), roles }) = resolve("default").unwrap() else { panic!("no keys") };
-        assert_eq!((keys.id.as_str(), keys.secret.expose(), keys.token.is_none(), roles.len()), ("AKID", "SECRET", true, 0));
+        assert_eq!(
+            (keys.id.as_str(), keys.secret.expose(), keys.token.is_none(), roles.len()),
+            ("AKID", "SECRET", true, 0)
+        );
         let Some(Resolved { base: Base::Keys(keys), .. }) = resolve("temp").unwrap() else { panic!("no keys") };
         assert_eq!((keys.id.as_str(), keys.token.unwrap().expose()), ("TEMP", "TOKEN"));
     }

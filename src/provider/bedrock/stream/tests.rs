@@ -168,7 +168,10 @@ fn an_exception_is_the_providers_error() {
 
 #[test]
 fn what_comes_twice_or_out_of_order_does_no_harm() {
-    let stop = event("messageStop", r#"{"stopReason":"stop_sequence","additionalModelResponseFields":{"stop_sequence":"END"}}"#);
+    let stop = event(
+        "messageStop",
+        r#"{"stopReason":"stop_sequence","additionalModelResponseFields":{"stop_sequence":"END"}}"#,
+    );
     let text = event("contentBlockDelta", r#"{"contentBlockIndex":0,"delta":{"text":"a"}}"#);
     let metadata = event("metadata", r#"{"usage":{"inputTokens":1,"outputTokens":2}}"#);
     let (seen, end, _) = once([&text[..], &stop, &text, &stop, &metadata, &metadata].concat());

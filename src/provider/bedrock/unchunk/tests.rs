@@ -12,7 +12,10 @@ fn unchunk(chunks: &[&[u8]]) -> (String, Result<DecodeEnd, Broken>) {
     let (mut unchunk, mut out) = (Unchunk::new(4096), BytesMut::new());
     for chunk in chunks {
         if let Err(broken) = unchunk.push(Bytes::copy_from_slice(chunk), &mut out) {
-            assert_eq!((unchunk.push(Bytes::new(), &mut out), unchunk.finish()), (Err(broken.clone()), DecodeEnd::Truncated));
+            assert_eq!(
+                (unchunk.push(Bytes::new(), &mut out), unchunk.finish()),
+                (Err(broken.clone()), DecodeEnd::Truncated)
+            );
             return (String::from_utf8(out.to_vec()).unwrap(), Err(broken));
         }
     }
@@ -23,7 +26,9 @@ const START: &str = r#"{"type":"message_start","message":{"id":"msg_1"}}"#;
 
 #[test]
 fn each_chunk_is_an_event_of_the_dialect() {
-    let wire = [chunk(START), event("other", "{}"), chunk("{\n \"type\": \"ping\"\r\n}"), chunk(r#"{"completion":"a"}"#)].concat();
+    let wire =
+        [chunk(START), event("other", "{}"), chunk("{\n \"type\": \"ping\"\r\n}"), chunk(r#"{"completion":"a"}"#)]
+            .concat();
     let (out, end) = unchunk(&[&wire]);
     let expected = format!(
         "event: message_start\ndata: {START}\n\nevent: ping\ndata: {{  \"type\": \"ping\"  }}\n\ndata: {{\"completion\":\"a\"}}\n\n"

@@ -48,8 +48,7 @@ struct Vector {
 }
 
 fn vectors() -> Vec<(String, Vector)> {
-    let folder =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/wire/specs/aws-sigv4/tests/aws-signing-test-suite/v4");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/wire/specs/aws-sigv4/tests/aws-signing-test-suite/v4");
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let read = |path: &std::path::Path, name: &str| std::fs::read_to_string(path.join(name)).unwrap();
     let entries = entries.map(|entry| entry.unwrap().path());
@@ -69,7 +68,9 @@ fn sign_vector(vector: &Vector) -> Option<String> {
     let (line, fields) = head.split_once('\n').unwrap();
     let (method, rest) = line.split_once(' ').unwrap();
     let path = rest.strip_suffix(" HTTP/1.1").unwrap();
-    if vector.context.contains("\"normalize\": false") && path.split('/').skip(1).any(|part| matches!(part, "" | "." | "..")) {
+    if vector.context.contains("\"normalize\": false")
+        && path.split('/').skip(1).any(|part| matches!(part, "" | "." | ".."))
+    {
         return None;
     }
     let mut headers = HeaderMap::new();
