@@ -127,3 +127,6 @@ impl Provider for Bedrock {
         "BedrockException"
     }
 }
+
+#[cfg(test)]
+mod tests;
