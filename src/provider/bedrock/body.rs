@@ -152,6 +152,7 @@ pub(super) struct ToolConfig<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::enum_variant_names, reason = "the API's own words")]
 pub(super) enum Tool<'a> {
     ToolSpec(ToolSpec<'a>),
     SystemTool(Named<'a>),

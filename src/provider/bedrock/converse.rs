@@ -58,7 +58,7 @@ impl ChatApi for Converse {
         let schema_tool = schema.is_some();
         let setting = Setting { family, strict: native, thinks, called: &conversation.called, schema };
         let tool_config = tools::write(chat, setting, &mut fields, &mut dropped)?;
-        fields::add(chat, family, thinks, &mut top, &mut fields, &mut dropped);
+        fields::add(chat, ask.stream, family, thinks, &mut top, &mut fields, &mut dropped);
         let body = Body {
             messages: conversation.turns,
             system: conversation.system,

@@ -68,6 +68,7 @@ fn members<'a>(name: &str, value: Raw<'a>) -> Result<BTreeMap<Str<'a>, Raw<'a>>,
 /// Adds what of OpenAI's parameters has a name of its own in Converse, or in the model.
 pub(super) fn add<'a>(
     chat: &Chat<'a>,
+    stream: bool,
     family: Family,
     thinks: bool,
     top: &mut Members<'a>,
@@ -94,7 +95,8 @@ pub(super) fn add<'a>(
     }
     if matches!(family, Family::Claude(_)) && !chat.stop.is_empty() {
         // So that the answer tells which was met.
-        top.make("additionalModelResponseFieldPaths", &["/stop_sequence"]);
+        let path = if stream { "/delta/stop_sequence" } else { "/stop_sequence" };
+        top.make("additionalModelResponseFieldPaths", &[path]);
     }
     if chat.parallel_tool_calls == Some(false) && !matches!(family, Family::Claude(_)) {
         dropped.note("parallel_tool_calls");

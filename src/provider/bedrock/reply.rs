@@ -1,5 +1,7 @@
 //! A whole answer of Converse.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::exception;
@@ -301,26 +303,39 @@ impl Beside<'_> {
     }
 }
 
+/// The fields that are asked for by us: `stop_sequence`, within `delta` in a stream.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StopOnly<'a> {
-    #[serde(borrow, rename = "stop_sequence")]
-    _sequence: Option<Str<'a>>,
+struct Stopped<'a> {
+    #[serde(borrow)]
+    stop_sequence: Option<Str<'a>>,
+    #[serde(borrow)]
+    delta: Option<Raw<'a>>,
 }
 
 /// Whether these fields hold nothing but the stop sequence.
 pub(super) fn is_stop_only(fields: Raw<'_>) -> bool {
-    serde_json::from_str::<StopOnly<'_>>(fields.get()).is_ok()
+    let only = |fields: Raw<'_>, also: &dyn Fn(Raw<'_>) -> bool| {
+        let members = serde_json::from_str::<BTreeMap<Str<'_>, Raw<'_>>>(fields.get()).unwrap_or_default();
+        !members.is_empty()
+            && members.iter().all(|(name, value)| match &**name {
+                "stop_sequence" => true,
+                "delta" => also(value),
+                _ => false,
+            })
+    };
+    only(fields, &|delta| only(delta, &|_| false))
 }
 
 /// The stop sequence among these fields.
 pub(super) fn stop_sequence(fields: Raw<'_>) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Fields<'a> {
-        #[serde(borrow)]
-        stop_sequence: Option<Str<'a>>,
-    }
-    serde_json::from_str::<Fields<'_>>(fields.get()).ok()?.stop_sequence.map(|sequence| sequence.to_string())
+    let stopped: Stopped<'_> = serde_json::from_str(fields.get()).ok()?;
+    let own = stopped.stop_sequence.map(|sequence| sequence.to_string());
+    own.or_else(|| {
+        serde_json::from_str::<Stopped<'_>>(stopped.delta?.get())
+            .ok()?
+            .stop_sequence
+            .map(|sequence| sequence.to_string())
+    })
 }
 
 /// `stopReason` in our words.

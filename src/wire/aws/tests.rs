@@ -121,7 +121,10 @@ fn a_long_message_is_refused_by_its_prelude() {
 #[test]
 fn published_vectors() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/wire/specs/aws-eventstream/smithy_test_data");
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        eprintln!("SKIPPED: no vectors at {folder}");
+        return;
+    };
     let mut seen = 0;
     for entry in entries {
         let path = entry.unwrap().path();
@@ -144,6 +147,6 @@ proptest! {
 
     #[test]
     fn hostile_headers_never_panic(headers in prop::collection::vec(any::<u8>(), 0..80)) {
-        let _: (Vec<Message>, Result<bool, BadMessage>) = decode(&[&message(&headers, b"x")], 4096);
+        prop_assert!(decode(&[&message(&headers, b"x")], 4096).0.len() < 2);
     }
 }

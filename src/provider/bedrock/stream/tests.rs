@@ -170,7 +170,7 @@ fn an_exception_is_the_providers_error() {
 fn what_comes_twice_or_out_of_order_does_no_harm() {
     let stop = event(
         "messageStop",
-        r#"{"stopReason":"stop_sequence","additionalModelResponseFields":{"stop_sequence":"END"}}"#,
+        r#"{"stopReason":"stop_sequence","additionalModelResponseFields":{"delta":{"stop_sequence":"END"}}}"#,
     );
     let text = event("contentBlockDelta", r#"{"contentBlockIndex":0,"delta":{"text":"a"}}"#);
     let metadata = event("metadata", r#"{"usage":{"inputTokens":1,"outputTokens":2}}"#);

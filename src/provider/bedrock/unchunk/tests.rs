@@ -61,6 +61,6 @@ proptest! {
     #[test]
     fn hostile_chunks_never_panic(inner in prop::collection::vec(any::<u8>(), 0..80)) {
         let payload = format!(r#"{{"bytes":"{}"}}"#, STANDARD.encode(&inner));
-        let _: (String, Result<DecodeEnd, Broken>) = unchunk(&[&event("chunk", &payload)]);
+        prop_assert!(unchunk(&[&event("chunk", &payload)]).0.len() < 1000);
     }
 }
