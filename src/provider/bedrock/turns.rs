@@ -112,7 +112,11 @@ impl<'a> Writer<'a, '_> {
         if block.is_some() || (mark.is_some() && self.open.as_ref().is_some_and(|open| open.role == role)) {
             let turn = self.turn(role);
             let blocks = if is_result { &mut turn.results } else { &mut turn.others };
-            blocks.extend(block.into_iter().chain(mark));
+            // A mark right after a document or a film is refused.
+            let apart = matches!(block, Some(Block::Document(_) | Block::Video(_))) && mark.is_some();
+            blocks.extend(block);
+            blocks.extend(apart.then(|| Block::Text("\n".into())));
+            blocks.extend(mark);
         }
         Ok(())
     }

@@ -120,6 +120,22 @@ fn messages_are_merged_and_results_come_first() {
 }
 
 #[test]
+fn a_mark_does_not_follow_a_document() {
+    let media = Media {
+        kind: MediaKind::File,
+        source: Source::Text("x".into()),
+        mime: None,
+        name: None,
+        detail: None,
+        cache: Some(Cache::default()),
+    };
+    let chat = Chat { messages: vec![Message::new(Role::User, vec![Part::Media(media)])], ..Chat::default() };
+    let expected =
+        r#"{"document":{"format":"txt","name":"document","source":{"text":"x"}}},{"text":"\n"},{"cachePoint""#;
+    assert!(body(&chat, CLAUDE).contains(expected));
+}
+
+#[test]
 fn sampling_and_bounds_have_their_place() {
     let chat = Chat {
         max_tokens: Some(10),
