@@ -143,9 +143,10 @@ const CLAUDE_3: [&str; 10] = [
     "user",
     "service_tier",
 ];
-const REASONING: [&str; 10] = [
+const REASONING: [&str; 11] = [
     "tools",
     "tool_choice",
+    "parallel_tool_calls",
     "temperature",
     "top_p",
     "top_k",
@@ -155,10 +156,21 @@ const REASONING: [&str; 10] = [
     "user",
     "service_tier",
 ];
-const NOVA: [&str; 9] =
-    ["tools", "tool_choice", "temperature", "top_p", "top_k", "stop", "response_format", "user", "service_tier"];
-const OTHER: [&str; 9] = NOVA;
-const LLAMA: [&str; 7] = ["tools", "temperature", "top_p", "stop", "response_format", "user", "service_tier"];
+const NOVA: [&str; 10] = [
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "temperature",
+    "top_p",
+    "top_k",
+    "stop",
+    "response_format",
+    "user",
+    "service_tier",
+];
+const OTHER: [&str; 10] = NOVA;
+const LLAMA: [&str; 8] =
+    ["tools", "parallel_tool_calls", "temperature", "top_p", "stop", "response_format", "user", "service_tier"];
 const TEXT: [&str; 5] = ["temperature", "top_p", "stop", "user", "service_tier"];
 
 /// `3-7-sonnet-20250219-v1:0` is 3.7, `sonnet-4-20250514` is 4.0, `v2:1` and `instant-v1` are older than 3.
