@@ -6,6 +6,7 @@
 pub mod anthropic;
 mod auth;
 mod azure;
+pub mod bedrock;
 mod carry;
 mod cohere;
 mod compatible;
@@ -123,6 +124,8 @@ static NATIVE: &[&dyn Provider] = &[
     &anthropic::FOUNDRY,
     &gemini::GEMINI,
     &vertex_ai::VERTEX_AI,
+    &bedrock::BEDROCK,
+    &bedrock::BEDROCK_CONVERSE,
     &cohere::COHERE,
     &cohere::COHERE_CHAT,
     &ollama::OLLAMA,
