@@ -6,7 +6,7 @@ use crate::json::{self, Span};
 use crate::vocabulary::Usage;
 
 /// How an answer is written, one block after the other.
-pub(super) trait Form: Send {
+pub(super) trait Form: Send + Sync {
     /// The answer begins.
     fn begin(&mut self, id: &str, model: &str);
     /// A block begins.
