@@ -149,7 +149,7 @@ pub enum DecodeEnd {
 
 /// Reads a provider's stream. The same pieces come out whatever the chunk boundaries, each as soon as it is whole; events
 /// that are not known are skipped; after an error nothing more comes.
-pub trait Decoder: Send {
+pub trait Decoder: Send + Sync {
     /// Reads a chunk.
     ///
     /// # Errors
@@ -168,7 +168,7 @@ pub trait Decoder: Send {
 
 /// Writes an answer in the client's form. One is made for each answer: a stream's writes events as the pieces come, a whole
 /// answer's writes everything in [`Self::end`].
-pub trait Encoder: Sink + Send {
+pub trait Encoder: Sink + Send + Sync {
     /// What is ready to be sent. Called after each chunk that was read.
     fn take(&mut self) -> Bytes;
 
@@ -187,6 +187,8 @@ pub struct Answer {
     pub created: i64,
     /// Whether the client asked for the usage of its stream (`stream_options.include_usage`).
     pub include_usage: bool,
+    /// The stream shall be one JSON array, not events (Gemini without `alt=sse`).
+    pub array: bool,
     /// The client's request body: for APIs whose answers repeat parts of it.
     pub request: Bytes,
 }

@@ -43,7 +43,7 @@ pub enum StreamEnd {
 }
 
 /// A stream while it passes. Events leave in the order they came, each as soon as it is whole.
-pub trait Relay: Send {
+pub trait Relay: Send + Sync {
     /// Reads a chunk and adds what to send now to `out`.
     ///
     /// # Errors
