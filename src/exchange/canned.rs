@@ -18,6 +18,11 @@ use crate::vocabulary::{Metered, Now, Usage};
 const DIMENSIONS: usize = 8;
 
 impl Planned {
+    /// Whether the current attempt's deployment is answered for here.
+    pub fn is_answered_here(&self) -> bool {
+        matches!(self.way(), Some(Way::Local))
+    }
+
     /// The whole answer of the current attempt's deployment, where it is given here: JSON, or the events of a stream.
     pub fn canned(&mut self, now: Now) -> Option<Bytes> {
         if !matches!(self.way(), Some(Way::Local)) {

@@ -122,6 +122,10 @@ impl Planned {
         if let Some(permit) = self.current.as_mut().and_then(|current| current.permit.take()) {
             permit.settle(Some(used), now);
         }
+        self.course.settle(used, now);
+        if let Some(current) = &self.current {
+            self.common.world.deployments[current.deployment].health.use_tokens(used, now);
+        }
         let excess = match self.hold.take() {
             Some(hold) => hold.settle(bill.cost, now).excess,
             None => PicoUsd::ZERO,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::local::{self, LocalAnswer};
+use super::wishes::Wishes;
 use super::{Ending, World};
 use crate::dialect::{self, Endpoint, PathStream, Route};
 use crate::policy::{Caller, Presented, present};
@@ -52,6 +53,8 @@ pub(super) struct Common {
     pub(super) target: Target,
     pub(super) client_ip: Option<IpAddr>,
     pub(super) bytes_in: u64,
+    /// What the head asks of the gateway itself.
+    pub(super) wishes: Wishes,
     /// Its record is written, or is another's to write.
     pub(super) closed: bool,
 }
@@ -70,6 +73,7 @@ impl Common {
             target: Target::None,
             client_ip,
             bytes_in: 0,
+            wishes: Wishes::default(),
             closed: false,
         }
     }
@@ -168,8 +172,11 @@ impl Opened {
             Err(fault) => return Err(Refused::new(common, fault)),
         }
         match route {
-            Route::Call { endpoint, model, stream } => match announced(world, head) {
-                Ok(()) => Ok(Entry::Call(Box::new(Self { common, endpoint, path_model: model, path_stream: stream }))),
+            Route::Call { endpoint, model, stream } => match announced(world, head).and_then(|()| Wishes::read(head)) {
+                Ok(wishes) => {
+                    common.wishes = wishes;
+                    Ok(Entry::Call(Box::new(Self { common, endpoint, path_model: model, path_stream: stream })))
+                }
                 Err(fault) => Err(Refused::new(common, fault)),
             },
             other => match local::for_callers(world, &other, common.caller.as_ref()) {

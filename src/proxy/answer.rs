@@ -133,9 +133,9 @@ impl Answer {
             self.headers.insert(MODEL_NAME, deployment.shown_name.clone());
             self.headers.insert(API_BASE, deployment.shown_base.clone());
         }
-        self.text(MODEL_GROUP, exchange.model());
-        self.headers.insert(RETRIES, HeaderValue::from(exchange.attempts().saturating_sub(1)));
-        self.headers.insert(FALLBACKS, NONE);
+        self.text(MODEL_GROUP, exchange.served_by());
+        self.headers.insert(RETRIES, HeaderValue::from(exchange.retries()));
+        self.headers.insert(FALLBACKS, HeaderValue::from(exchange.fallbacks()));
         if !exchange.dropped().is_empty() {
             self.text(DROPPED, &exchange.dropped().join(","));
         }

@@ -9,7 +9,7 @@ mod models;
 mod outlet;
 mod produced;
 mod reply;
-mod request;
+pub mod request;
 mod scrub;
 mod stream;
 mod usage;
