@@ -177,6 +177,7 @@ impl Planned {
             elapsed: now.since(current.began),
         };
         world.around.telemetry.emit(&Event::AttemptFailed(event), now);
+        self.note_leg(fault, now);
         self.judge(&world, fault, now);
         let elsewhere = self.elsewhere(&world, now);
         let again = self.again(&world, fault, elsewhere, now, jitter);

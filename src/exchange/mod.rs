@@ -27,6 +27,7 @@ mod opening;
 mod plan;
 mod reply;
 mod retry;
+mod trail;
 mod way;
 mod wishes;
 mod world;

@@ -10,6 +10,7 @@ use super::course::Course;
 use super::enter::{Common, Opened, Refused};
 use super::offer::Offers;
 use super::reply::Reply;
+use super::trail::Leg;
 use super::{Deployment, World, estimate};
 use crate::config::UnknownPrice;
 use crate::dialect::openai::Request;
@@ -34,6 +35,8 @@ pub struct Planned {
     pub(super) output_cap: Option<u64>,
     pub(super) tried: Tried,
     pub(super) attempts: u32,
+    /// The attempts that failed.
+    pub(super) trail: Vec<Leg>,
     /// Which groups it has been to.
     pub(super) course: Course,
     /// The prompt, once it was counted.
@@ -87,6 +90,7 @@ impl Opened {
             output_cap: None,
             tried: Tried::default(),
             attempts: 0,
+            trail: Vec::new(),
             course: Course::of(&resolved.target),
             prompt_tokens: std::sync::OnceLock::new(),
             current: None,

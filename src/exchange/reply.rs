@@ -384,6 +384,7 @@ impl Planned {
         };
         let told = self.in_our_words(&fault, error::upstream_message(body, content_type).as_deref(), status);
         self.reply = Reply::Over { metered: Metered::Absent, produced: Produced::default(), answered: false };
+        self.note_matter(told.matter);
         if told.matter != Matter::Other && self.go_on(&told, now) {
             return Err((Again::After(Duration::ZERO), told));
         }

@@ -180,6 +180,18 @@ impl Rows<'_> {
                     self.push(&names, &[("exception_status", status), ("exception_class", class)], count as f64);
                 }
             }
+            CourseRead::Cooled => {
+                let cooled = course.cooled.read().map(|(code, count)| (Attempt::of(code), count));
+                for (status, count) in by_status(cooled.filter_map(failed_status)) {
+                    self.push(&names, &[("exception_status", kinds::status(status).0)], count as f64);
+                }
+            }
+            CourseRead::FallbacksAnswered => {
+                self.push_nonzero(&names, &[], course.fallbacks_answered.load(Ordering::Relaxed) as f64);
+            }
+            CourseRead::FallbacksFailed => {
+                self.push_nonzero(&names, &[], course.fallbacks_failed.load(Ordering::Relaxed) as f64);
+            }
             CourseRead::Retries => self.push_nonzero(&names, &[], course.retries.load(Ordering::Relaxed) as f64),
         }
     }

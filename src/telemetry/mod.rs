@@ -22,7 +22,7 @@ mod store;
 mod text;
 
 pub use event::{
-    AttemptFailed, ConfigRemark, ConnectionRefused, CooledDown, Endpoint, Event, ExchangeClosed, Outcome, Refusal,
+    AttemptFailed, ConfigRemark, ConnectionRefused, CooledDown, Endpoint, Event, ExchangeClosed, FellBack, Outcome, Refusal,
     Reloaded, Started, Trouble,
 };
 pub use handles::Handles;
