@@ -87,8 +87,7 @@ const FAULTS: &[Row] = &[
     row("504",           &[("status", "504")],                                 Both,   504, Answered, Answered, No),
     row("529",           &[("status", "529")],                                 Both,   529, Answered, Answered, No),
     row("web-page",      &[("malformed", "html")],                             Both,   502, Answered, Answered, No),
-    row("no-json",       &[("malformed", "json")],                             Whole,  502, Answered, Answered, No),
-    row("empty",         &[("malformed", "empty")],                            Whole,  502, Answered, Answered, No),
+    row("empty",         &[("malformed", "empty")],                            Whole,  500, Answered, Answered, No),
     row("empty-stream",  &[("malformed", "empty")],                            Stream, 500, Answered, Answered, No),
     row("half",          &[("malformed", "truncated")],                        Whole,  502, Answered, Answered, No),
     row("cut",           &[("cut-after", "0")],                                Both,   500, Answered, Answered, No),
@@ -111,7 +110,12 @@ impl Row {
     fn bad(&self, group: &str, mock: &str, more: &str) -> String {
         let base = if self.name == "refused" { "http://127.0.0.1:1/v1" } else { mock };
         let headers: String = self.knobs.iter().map(|(knob, value)| format!("x-mock-{knob}: \"{value}\", ")).collect();
-        deployment(group, &format!("{group}-bad"), base, &format!("{more}      timeout: 0.4\n      extra_headers: {{{headers}}}\n"))
+        deployment(
+            group,
+            &format!("{group}-bad"),
+            base,
+            &format!("{more}      timeout: 0.4\n      extra_headers: {{{headers}}}\n"),
+        )
     }
 }
 
@@ -271,6 +275,7 @@ fn fallbacks_go_on_from_group_to_group_and_end() {
         let own = ask(&rig, "a", stream, "", r#","fallbacks":["circle-1","good"]"#);
         assert_eq!((own.status, number(&own, "x-litellm-attempted-fallbacks")), (200, 2), "{}", own.text());
     }
+    rig.quiesce();
     assert_eq!(rig.metric("litellm_deployment_successful_fallbacks_total", &["fallback_model=\"good\""]), 4.0);
     assert_eq!(rig.metric("litellm_deployment_failed_fallbacks_total", &["fallback_model=\"circle-2\""]), 2.0);
 }
@@ -303,7 +308,12 @@ virtual_keys:
     let own = ask(r#","fallbacks":["other"]"#);
     assert_eq!((own.status, own.header("x-litellm-model-id")), (200, Some("other")), "{}", own.text());
     let forbidden = ask(r#","fallbacks":["closed"]"#);
-    assert_eq!((forbidden.status, forbidden.header("x-litellm-attempted-retries")), (403, None), "{}", forbidden.text());
+    assert_eq!(
+        (forbidden.status, forbidden.header("x-litellm-attempted-retries")),
+        (403, None),
+        "{}",
+        forbidden.text()
+    );
     let object = ask(r#","fallbacks":[{"model":"other"}]"#);
     assert!(object.status == 400 && object.text().contains("fallbacks[0]"), "{}", object.text());
 }
@@ -317,7 +327,8 @@ fn a_key_that_cannot_pay_for_the_fallback_stays_where_it_is() {
             rig::key(poor, "poor", "    max_budget: 0.01\n"),
             rig::key(rich, "rich", "    max_budget: 100\n"),
         );
-        let price = |input: &str| format!("      input_cost_per_token: {input}\n      output_cost_per_token: {input}\n");
+        let price =
+            |input: &str| format!("      input_cost_per_token: {input}\n      output_cost_per_token: {input}\n");
         groups(
             mock,
             &[
@@ -374,7 +385,7 @@ fn retries_stay_within_their_budget() {
         groups(
             mock,
             &[("down", "down-1", "x-mock-status: \"500\"", ""), ("down", "down-2", "x-mock-status: \"500\"", "")],
-            "router_settings:\n  num_retries: 5\n  disable_cooldowns: true\n",
+            "router_settings:\n  num_retries: 5\n  disable_cooldowns: true\n  retry_budget_floor: 10\n",
         )
     });
     let mut client = rig.client();
@@ -417,7 +428,12 @@ fn a_deployment_that_comes_back_is_used_again() {
         groups(
             mock,
             &[
-                ("pair", "sick", "x-mock-fail-times: \"1\", x-mock-id: \"sick\", x-mock-status: \"429\"", "      order: 1\n"),
+                (
+                    "pair",
+                    "sick",
+                    "x-mock-fail-times: \"1\", x-mock-id: \"sick\", x-mock-status: \"429\"",
+                    "      order: 1\n",
+                ),
                 ("pair", "well", "x-mock-chunks: \"2\"", "      order: 2\n"),
             ],
             "router_settings:\n  cooldown_time: 1\n",
@@ -447,4 +463,113 @@ fn an_event_that_follows_content_is_not_held_back() {
         pieces += 1;
     }
     assert!(pieces >= 4, "{pieces} pieces: events were gathered");
+}
+
+#[test]
+fn tags_choose_among_deployments() {
+    let rig = Rig::start("faults-tags", |mock| {
+        let tags = |tags: &str| format!("      tags: [{tags}]\n");
+        groups(
+            mock,
+            &[
+                ("m", "paid", "x-mock-chunks: \"2\"", &tags("paid, eu")),
+                ("m", "free", "x-mock-chunks: \"2\"", &tags("free")),
+                ("m", "rest", "x-mock-chunks: \"2\"", &tags("default")),
+            ],
+            "router_settings:\n  enable_tag_filtering: true\n",
+        )
+    });
+    for _ in 0..4 {
+        for (headers, more, id) in [
+            ("x-litellm-tags: free,other\r\n", "", "free"),
+            ("", r#","metadata":{"tags":["paid"]}"#, "paid"),
+            ("", r#","tags":["eu"]"#, "paid"),
+            ("", "", "rest"),
+            ("x-litellm-tags: unheard-of\r\n", "", "rest"),
+        ] {
+            let answer = ask(&rig, "m", false, headers, more);
+            assert_eq!(answer.header("x-litellm-model-id"), Some(id), "{headers}{more}: {}", answer.text());
+        }
+    }
+    let explained = explain(&rig, &["--model", "m", "--tags", "free"]);
+    assert!(explained.contains("1. free (openai/up)"), "{explained}");
+    assert!(explained.contains("rest (openai/up) left out: it has not the tags of the request"), "{explained}");
+}
+
+fn explain(rig: &Rig, arguments: &[&str]) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    let output = command.arg("explain").arg("--config").arg(rig.config()).args(arguments).output().unwrap();
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn what_is_too_long_or_forbidden_goes_where_the_configuration_says() {
+    let rig = Rig::start("faults-matter", |mock| {
+        let known = |most: u32| format!("    model_info:\n      max_input_tokens: {most}\n");
+        let entry = |group: &str, most| {
+            deployment(group, "x", mock, "")
+                .replace("    model_info:\n", &known(most))
+                .replace("id: x", &format!("id: {group}"))
+        };
+        format!(
+            "model_list:\n{}{}{}router_settings:
+  enable_pre_call_checks: true
+  fallbacks: [{{small: [other]}}]
+  context_window_fallbacks: [{{small: [large]}}]
+general_settings:
+  master_key: {MASTER}\n",
+            entry("small", 20),
+            entry("large", 100_000),
+            entry("other", 100_000),
+        )
+    });
+    let short = ask(&rig, "small", false, "", "");
+    assert_eq!((short.status, short.header("x-litellm-model-id")), (200, Some("small")), "{}", short.text());
+    let long = ask(&rig, "small", false, "", &format!(r#","user":"{}""#, "many words ".repeat(20)));
+    assert_eq!((long.status, long.header("x-litellm-model-id")), (200, Some("small")), "what is no prompt counts not");
+    let words = "many more words than twenty ".repeat(20);
+    let body = format!(r#"{{"model":"small","messages":[{{"role":"user","content":"{words}"}}]}}"#);
+    let answer = rig.client().chat(MASTER, &body).unwrap();
+    assert_eq!((answer.status, answer.header("x-litellm-model-id")), (200, Some("large")), "{}", answer.text());
+    let explained = explain(&rig, &["--model", "small", "--json"]);
+    assert!(explained.contains("\"context_window_fallbacks\": [\n    \"large\"\n  ]"), "{explained}");
+}
+
+#[test]
+fn a_providers_word_on_length_and_policy_decides_where_to_go_on() {
+    use support::hostile::{Hostile, Play};
+    let upstream = Hostile::start(|request| {
+        let error = |message: &str| Play::json(400, &format!(r#"{{"error":{{"message":"{message}","type":"t"}}}}"#));
+        match request.body.split('"').nth(3) {
+            Some("long") => error("This model's maximum context length is 10 tokens."),
+            Some("forbidden") => error("The response was filtered due to Azure OpenAI's content management policy."),
+            Some("bad") => error("Invalid value for 'temperature'."),
+            _ => Play::completion(),
+        }
+    });
+    let scratch = support::Scratch::new("faults-word");
+    let entry = |group: &str| {
+        deployment(group, group, &format!("{}/v1", upstream.url()), "").replace("openai/up", &format!("openai/{group}"))
+    };
+    let list: String = ["long", "forbidden", "bad", "larger", "laxer", "usual"].map(entry).concat();
+    let config = format!(
+        "model_list:\n{list}router_settings:
+  context_window_fallbacks: [{{long: [larger]}}]
+  content_policy_fallbacks: [{{'*': [laxer]}}]
+  default_fallbacks: [usual]
+general_settings:\n  master_key: {MASTER}\n"
+    );
+    let gateway = support::Process::gateway(scratch.write("config.yaml", &config), &[]);
+    let mut client = support::client::Client::connect(gateway.address()).unwrap();
+    for (model, status, served) in [("long", 200, "larger"), ("forbidden", 200, "laxer"), ("bad", 400, "bad")] {
+        for _ in 0..2 {
+            let answer = client.chat(MASTER, &rig::body(model, "")).unwrap();
+            assert_eq!(
+                (answer.status, answer.header("x-litellm-model-id")),
+                (status, Some(served)),
+                "{}",
+                answer.text()
+            );
+        }
+    }
 }

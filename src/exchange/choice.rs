@@ -40,8 +40,6 @@ pub enum Aside {
     Cooling(Duration),
     /// Its provider said that nothing is left for this long.
     Full(Duration),
-    /// Its own limit has no room for this long.
-    Limited(Duration),
     /// It has not the tags of the request.
     Tags,
     /// The request is longer than its context window.

@@ -156,6 +156,11 @@ impl Planned {
         }
     }
 
+    /// The names of [`Self::onward`].
+    pub(super) fn onward_names(&self, world: &World, fault: &Fault) -> Vec<String> {
+        self.onward(world, fault).iter().map(|next| next.name.to_string()).collect()
+    }
+
     /// The list for the current group: under its name, its name without the provider, or `*`.
     fn list<'f>(&self, lists: &'f [Fallback]) -> Option<&'f Fallback> {
         let named = |wanted: &dyn Fn(&str) -> bool| lists.iter().find(|list| wanted(&list.group));

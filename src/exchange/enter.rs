@@ -60,7 +60,7 @@ pub(super) struct Common {
 }
 
 impl Common {
-    fn new(world: &Arc<World>, id: String, client_ip: Option<IpAddr>, now: Now) -> Self {
+    pub(super) fn new(world: &Arc<World>, id: String, client_ip: Option<IpAddr>, now: Now) -> Self {
         Self {
             world: world.clone(),
             id,

@@ -32,11 +32,16 @@ impl Planned {
         match rest {
             Some(rest) => self.say_cooled(world, rest, now),
             // Not set aside, but the provider's word is kept.
-            None if failure == Failure::RateLimit && !cooling.disabled => {
+            None if failure == Failure::RateLimit && !cooling.disabled && self.has_others() => {
                 fault.retry_after.into_iter().for_each(|wait| health.full_for(wait, now));
             }
             None => {}
         }
+    }
+
+    /// Whether a deployment that says that it is full leaves others: the only one of a group is asked all the same.
+    fn has_others(&self) -> bool {
+        self.group.members.len() > 1
     }
 
     fn say_cooled(&self, world: &World, rest: Rest, now: Now) {
@@ -63,7 +68,9 @@ impl Planned {
 
     /// The provider said that nothing is left of its limits for this long.
     pub fn used_up(&mut self, wait: Duration, now: Now) {
-        if let Some(flight) = self.current.as_ref().and_then(|current| current.flight.as_ref()) {
+        if self.has_others()
+            && let Some(flight) = self.current.as_ref().and_then(|current| current.flight.as_ref())
+        {
             flight.health().full_for(wait, now);
         }
     }

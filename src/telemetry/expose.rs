@@ -43,7 +43,7 @@ impl Names<'_> {
             "key" => self.key.map_or("", KeyName::shown),
             "api_key_alias" => self.key.map_or("", |key| &key.alias),
             "key_hash" | "hashed_api_key" => self.key.map_or("", |key| &key.hash),
-            "model_group" | "requested_model" => self.deployment.map_or("", |name| &name.group),
+            "model_group" | "requested_model" | "fallback_model" => self.deployment.map_or("", |name| &name.group),
             "model" | "litellm_model_name" => self.deployment.map_or("", |name| &name.model),
             "deployment" | "model_id" => self.deployment.map_or("", |name| &name.id),
             "provider" | "api_provider" => self.deployment.map_or("", |name| &name.provider),

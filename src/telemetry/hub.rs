@@ -93,7 +93,11 @@ impl Telemetry {
             Event::ExchangeClosed(closed) => count_closed(closed),
             Event::AttemptFailed(failed) => count_attempt(failed),
             Event::CooledDown(cooled) => {
-                cooled.handles.course(cooled.target).cooled.add(Attempt::Failed(0, kinds::common_status(cooled.status)).code());
+                cooled
+                    .handles
+                    .course(cooled.target)
+                    .cooled
+                    .add(Attempt::Failed(0, kinds::common_status(cooled.status)).code());
             }
             Event::FellBack(fell) => {
                 let course = fell.handles.course(fell.target);

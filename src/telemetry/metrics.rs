@@ -82,8 +82,7 @@ const L_DEPLOYED_FAILED: &[&str] = &[
 ];
 const L_KEY: &[&str] = &["hashed_api_key", "api_key_alias"];
 const L_KEY_MODEL: &[&str] = &["hashed_api_key", "api_key_alias", "model", "model_id"];
-const L_COOLED: &[&str] =
-    &["litellm_model_name", "model_id", "api_base", "api_provider", "exception_status"];
+const L_COOLED: &[&str] = &["litellm_model_name", "model_id", "api_base", "api_provider", "exception_status"];
 const L_FELL: &[&str] = &["fallback_model", "litellm_model_name", "model_id", "api_base", "api_provider"];
 const L_STATE: &[&str] = &["model_group", "litellm_model_name", "model_id", "api_base", "api_provider"];
 

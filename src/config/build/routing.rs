@@ -12,7 +12,7 @@ const FALLBACKS_MAX: u32 = 5;
 /// Retries for each hundred requests.
 const RETRY_BUDGET_PERCENT: u32 = 10;
 /// Retries in ten seconds that little traffic does not forbid.
-const RETRY_BUDGET_FLOOR: u32 = 10;
+const RETRY_BUDGET_FLOOR: u32 = 100;
 
 impl Build<'_> {
     /// Everything about routing but the deployments. What `router_settings` says wins.

@@ -23,7 +23,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Fallbacks,
         "none",
         "As in router_settings, which wins.",
-        "[{example-chat: [example-other]}]",
+        "[{example-latest: [example-chat]}]",
     )
     .in_comment(),
     Key::new(
@@ -31,7 +31,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Names,
         "none",
         "As in router_settings, which wins.",
-        "[example-other]",
+        "[example-chat]",
     )
     .in_comment(),
     Key::new(
@@ -39,7 +39,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Fallbacks,
         "none",
         "As in router_settings, which wins.",
-        "[{example-chat: [example-long]}]",
+        "[{example-latest: [example-chat]}]",
     )
     .in_comment(),
     Key::new(
@@ -47,7 +47,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Fallbacks,
         "none",
         "As in router_settings, which wins.",
-        "[{example-chat: [example-other]}]",
+        "[{example-latest: [example-chat]}]",
     )
     .in_comment(),
     Key::new(

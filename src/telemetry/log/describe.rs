@@ -1,8 +1,8 @@
 //! What each event's line says.
 
 use crate::telemetry::event::{
-    AttemptFailed, ConfigRemark, ConnectionRefused, CooledDown, Event, ExchangeClosed, FellBack, Outcome, Reloaded, Started,
-    Trouble,
+    AttemptFailed, ConfigRemark, ConnectionRefused, CooledDown, Event, ExchangeClosed, FellBack, Outcome, Reloaded,
+    Started, Trouble,
 };
 use crate::telemetry::globals::usage_source;
 use crate::telemetry::kinds;
