@@ -573,3 +573,52 @@ general_settings:\n  master_key: {MASTER}\n"
         }
     }
 }
+
+#[test]
+fn a_canned_answer_may_be_the_last_resort() {
+    let rig = Rig::start("faults-canned", |mock| {
+        groups(
+            mock,
+            &[
+                ("down", "down", "x-mock-status: \"503\"", ""),
+                ("sorry", "sorry", "", "      mock_response: Back in an hour.\n"),
+            ],
+            "router_settings:\n  num_retries: 0\n  fallbacks: [{down: [sorry]}]\n",
+        )
+    });
+    for stream in [false, true] {
+        let answer = ask(&rig, "down", stream, "", "");
+        assert_eq!((answer.status, answer.header("x-litellm-model-id")), (200, Some("sorry")), "{}", answer.text());
+        assert_eq!(number(&answer, "x-litellm-attempted-fallbacks"), 1);
+        assert!(answer.text().contains(if stream { "Back " } else { "Back in an hour." }), "{}", answer.text());
+    }
+    let exchanges = rig.exchanges_after(2);
+    assert!(exchanges.iter().all(|exchange| exchange.outcome == "complete"), "{exchanges:?}");
+}
+
+/// What the operator is told of a refused credential.
+#[test]
+fn a_refused_credential_is_said_loudly_and_survives_a_reload() {
+    let config = |mock: &str, more: &str| {
+        groups(
+            mock,
+            &[
+                ("pair", "locked-out", "x-mock-status: \"401\"", "      order: 1\n"),
+                ("pair", "well", "x-mock-chunks: \"2\"", "      order: 2\n"),
+            ],
+            more,
+        )
+    };
+    let rig = Rig::start("faults-loud", |mock| config(mock, ""));
+    assert_eq!(number(&ask(&rig, "pair", false, "", ""), "x-litellm-attempted-retries"), 1);
+    rig::eventually("the log tells of it", || {
+        let log = rig.gateway.output();
+        rig::of_event(&log, "deployment_cooled_down")
+            .any(|line| line.contains("\"error\"") && line.contains("locked-out"))
+    });
+    rig.configure(config(&format!("http://{}/v1", rig.mock.addr()), "router_settings:\n  num_retries: 3\n"));
+    rig.gateway.signal("HUP");
+    rig::eventually("it is reloaded", || rig.metric("tollgate_config_generation", &[]) == 2.0);
+    assert_eq!(number(&ask(&rig, "pair", false, "", ""), "x-litellm-attempted-retries"), 0);
+    assert_eq!(rig.metric("litellm_deployment_state", &["model_id=\"locked-out\""]), 2.0);
+}

@@ -154,7 +154,7 @@ impl Planned {
     }
 
     /// What the client asks for, of an answer as a whole and of a stream: in a header, or in the body.
-    fn wished_timeouts(&self) -> (Option<Duration>, Option<Duration>) {
+    pub(super) fn wished_timeouts(&self) -> (Option<Duration>, Option<Duration>) {
         let (head, body) = (&self.common.wishes, &self.request.wishes);
         (head.timeout.or(body.timeout), head.stream_timeout.or(body.stream_timeout))
     }

@@ -34,6 +34,7 @@ impl Planned {
             Some(text) => self.mocked(&text, now),
             None => return None,
         };
+        self.answers(now);
         self.reply = Reply::Over { metered: Metered::Reported(usage), produced: Produced::default(), answered: true };
         if let Some(current) = &mut self.current {
             (current.first_byte, current.ended) = (Some(now), Some(now));

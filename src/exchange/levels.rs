@@ -23,6 +23,9 @@ impl World {
                 out(&self.handles, Gauge::KeyBudget { key: label, left: left.0, max: left.1 });
             }
         }
+        let routing = &self.settings.routing;
+        let left = self.retry_budget.left(routing.retry_budget_percent, routing.retry_budget_floor, now);
+        out(&self.handles, Gauge::RetryBudget(left));
         for (index, deployment) in self.deployments.iter().enumerate() {
             let target = Target::Deployment(u32::try_from(index).unwrap_or(u32::MAX));
             let state = match deployment.health.standing(now) {

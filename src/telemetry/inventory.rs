@@ -95,6 +95,7 @@ pub(super) enum LevelRead {
     InFlight,
     Connections,
     HeldBytes,
+    RetryBudget,
     LimitLeft,
     LimitMax,
     /// What is left of one kind of limit.
