@@ -69,12 +69,6 @@ impl Planned {
         let nothing = Produced::default();
         let failed = self.current.as_ref().is_none_or(|current| current.failed);
         let (metered, produced) = match &self.reply {
-            // Given up before it said anything, and nothing was reported.
-            Reply::Stream(stream)
-                if failed && !stream.progress().content_seen && stream.metered() == Metered::Absent =>
-            {
-                return Metered::Absent;
-            }
             // What was streamed was used, however the stream ended.
             Reply::Stream(stream) if self.reply.streamed() => (stream.metered(), stream.produced()),
             Reply::Stream(stream) if stream.progress().error_seen => return Metered::Absent,
