@@ -1,8 +1,11 @@
 //! What clients speak. A dialect reads requests, edits replies and writes errors; it decides nothing.
 
+pub mod anthropic;
 mod endpoint;
+pub mod gemini;
 pub mod openai;
 mod relay;
+pub mod responses;
 mod route;
 
 pub use endpoint::Endpoint;
@@ -16,6 +19,11 @@ use crate::vocabulary::{Fault, Metered};
 
 /// A dialect in which chats are held.
 pub trait Dialect: Sync {
+    /// The body in the form that [`Self::read`] takes, where it must be written anew for that; None where it is as it must be.
+    fn prepare(&self, _body: &[u8]) -> Option<Bytes> {
+        None
+    }
+
     /// Reads a chat out of a body that was scanned. `stream` where the path says so and not the body.
     ///
     /// # Errors
@@ -43,8 +51,13 @@ pub trait Dialect: Sync {
 
 /// The dialect of a chat; None: the call is none.
 pub fn of(endpoint: Endpoint) -> Option<&'static dyn Dialect> {
-    let _ = endpoint;
-    None
+    match endpoint {
+        Endpoint::ChatCompletions => Some(&openai::CHAT),
+        Endpoint::Responses => Some(&responses::RESPONSES),
+        Endpoint::Messages | Endpoint::CountTokens => Some(&anthropic::MESSAGES),
+        Endpoint::GenerateContent | Endpoint::GeminiCountTokens => Some(&gemini::GEMINI),
+        _ => None,
+    }
 }
 
 /// An error answer in the dialect of a call; in OpenAI's words where it has none, or is not known.
@@ -55,9 +68,10 @@ pub fn error(call: Option<Endpoint>, fault: &Fault, status: u16, request_id: &st
     }
 }
 
-/// A fault as the last event of a stream that has begun.
-pub fn error_event(call: Endpoint, fault: &Fault) -> Bytes {
+/// A fault as the last event of a stream that has begun; `array`: as the last element of one.
+pub fn error_event(call: Endpoint, array: bool, fault: &Fault) -> Bytes {
     match of(call) {
+        Some(_) if array => gemini::GEMINI_ARRAY.error_event(fault),
         Some(dialect) => dialect.error_event(fault),
         None => openai::error::event(fault),
     }

@@ -60,8 +60,13 @@ pub fn explain(
     common.wishes.tags = tags.to_vec();
     let model = String::from_utf8_lossy(&json::quote(model)).into_owned();
     let body = format!(r#"{{"model":{model},"messages":[{{"role":"user","content":"Hello"}}]}}"#);
-    let opened =
-        Opened { common, endpoint: Endpoint::ChatCompletions, path_model: None, path_stream: PathStream::Body };
+    let opened = Opened {
+        common,
+        endpoint: Endpoint::ChatCompletions,
+        path_model: None,
+        path_stream: PathStream::Body,
+        own_headers: Vec::new(),
+    };
     let planned = opened.plan(Bytes::from(body), now, now).map_err(|refused| told(refused, now))?;
     let explained = planned.explained(world, now);
     planned.close(Ending::Refused, None, &Sent::default(), now);

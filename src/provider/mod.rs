@@ -3,12 +3,24 @@
 //! Nobody outside this folder matches on a vendor's name: a [`Provider`] is looked up once, when the configuration is
 //! built, and prepares a [`Target`] from which every request is written from scratch.
 
+pub mod anthropic;
 mod auth;
 mod azure;
+pub mod bedrock;
 mod carry;
+mod cohere;
 mod compatible;
+mod embedding;
+mod gemini;
+mod members;
+mod ollama;
+mod openai;
+mod refuse;
+mod rerank;
 mod speech;
 mod target;
+mod vertex_ai;
+mod voyage;
 
 pub use auth::{Auth, Fetch, Fetched, Unsigned, Want};
 pub use carry::{Carry, Framing, ModelPlace};
@@ -106,7 +118,21 @@ pub struct Call<'a> {
 }
 
 /// Vendors with a folder or a file of their own.
-static NATIVE: &[&dyn Provider] = &[&azure::AZURE];
+static NATIVE: &[&dyn Provider] = &[
+    &azure::AZURE,
+    &anthropic::ANTHROPIC,
+    &anthropic::FOUNDRY,
+    &gemini::GEMINI,
+    &vertex_ai::VERTEX_AI,
+    &bedrock::BEDROCK,
+    &bedrock::BEDROCK_CONVERSE,
+    &cohere::COHERE,
+    &cohere::COHERE_CHAT,
+    &ollama::OLLAMA,
+    &ollama::OLLAMA_CHAT,
+    &voyage::VOYAGE,
+    &voyage::JINA_AI,
+];
 
 /// The vendor with this prefix.
 pub fn find(name: &str) -> Option<&'static dyn Provider> {
@@ -123,6 +149,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The vendor that a bare model name usually means (`gpt-4o` is OpenAI's).
 pub fn guess(model: &str) -> Option<&'static str> {
+    if model.starts_with("claude-") {
+        return Some("anthropic");
+    }
     const OPENAI: [&str; 9] =
         ["gpt-", "o1", "o3", "o4", "chatgpt-", "text-embedding-", "ft:gpt-", "davinci-", "babbage-"];
     OPENAI.iter().any(|prefix| model.starts_with(prefix)).then_some("openai")
@@ -140,3 +169,6 @@ pub(crate) fn path_segment(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod for_tests;
