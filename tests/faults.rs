@@ -93,8 +93,8 @@ const FAULTS: &[Row] = &[
     row("cut",           &[("cut-after", "0")],                                Both,   500, Answered, Answered, No),
     row("slow-head",     &[("latency-ms", "30000")],                           Both,   408, Answered, Answered, No),
     row("stalled",       &[("stall-after", "0")],                              Both,   408, Answered, Answered, No),
-    row("error-first",   &[("error-after", "0")],                              Stream, 502, Answered, Answered, No),
-    row("error-role",    &[("error-after", "1")],                              Stream, 502, Answered, Answered, No),
+    row("error-first",   &[("error-after", "0")],                              Stream, 500, Answered, Answered, No),
+    row("error-role",    &[("error-after", "1")],                              Stream, 500, Answered, Answered, No),
 ];
 
 impl Row {

@@ -6,6 +6,7 @@ use super::attempt::Again;
 use super::plan::Planned;
 use super::reply::{Reply, error_status};
 use crate::dialect::openai::error;
+use crate::json::{self, Span};
 use crate::vocabulary::{Fault, Kind, Now};
 
 /// Events and bytes that are held back at most while the model says nothing.
@@ -59,7 +60,7 @@ impl Planned {
     /// The error that the last events tell of, in our words.
     fn told_in(&self, held: &[Bytes]) -> Fault {
         let whole = held.concat();
-        let object = last_object(&whole);
+        let object = inner(last_object(&whole));
         let status = error_status(object).or_else(|| status_of_type(object)).unwrap_or(502);
         let message = error::upstream_message(object, None);
         self.in_our_words(&self.upstream_fault(status, None), message.as_deref(), status)
@@ -77,9 +78,16 @@ fn last_object(bytes: &[u8]) -> &[u8] {
     })
 }
 
+/// The response within an event of the Responses API; other objects as they are.
+fn inner(object: &[u8]) -> &[u8] {
+    let whole = u32::try_from(object.len()).map(|end| Span { start: 0, end });
+    let response = whole.ok().and_then(|whole| json::find(object, whole, "response").ok()?);
+    response.map_or(object, |response| response.of(object))
+}
+
 /// The status for an error's type, in the words of OpenAI and Anthropic.
 fn status_of_type(object: &[u8]) -> Option<u16> {
-    let known: [(&[u8], u16); 8] = [
+    let known: [(&[u8], u16); 9] = [
         (b"\"overloaded_error\"", 529),
         (b"\"rate_limit_error\"", 429),
         (b"\"rate_limit_exceeded\"", 429),
@@ -88,6 +96,7 @@ fn status_of_type(object: &[u8]) -> Option<u16> {
         (b"\"permission_error\"", 403),
         (b"\"invalid_request_error\"", 400),
         (b"\"api_error\"", 500),
+        (b"\"server_error\"", 500),
     ];
     known.iter().find(|(word, _)| memchr::memmem::find(object, word).is_some()).map(|(_, status)| *status)
 }
@@ -104,6 +113,9 @@ mod tests {
         assert_eq!(error::upstream_message(object, None).as_deref(), Some("busy"));
         let array = last_object(b"[{\"error\":{\"code\":503,\"message\":\"down\"}}]\n");
         assert_eq!((error_status(array), error::upstream_message(array, None).as_deref()), (Some(503), Some("down")));
+        let failed =
+            inner(br#"{"type":"response.failed","response":{"error":{"code":"server_error","message":"no"}}}"#);
+        assert_eq!((status_of_type(failed), error::upstream_message(failed, None).as_deref()), (Some(500), Some("no")));
         assert_eq!(last_object(b""), b"");
     }
 }
