@@ -1,8 +1,6 @@
 //! The choice of a deployment allocates nothing, however many there are. Alone in its process: allocations are counted
 //! for all threads.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
-
 use std::alloc::System;
 use std::sync::Arc;
 

@@ -622,3 +622,37 @@ fn a_refused_credential_is_said_loudly_and_survives_a_reload() {
     assert_eq!(number(&ask(&rig, "pair", false, "", ""), "x-litellm-attempted-retries"), 0);
     assert_eq!(rig.metric("litellm_deployment_state", &["model_id=\"locked-out\""]), 2.0);
 }
+
+/// Two equal providers; one dies under load and comes back.
+#[test]
+fn nobody_notices_an_outage() {
+    let (stays, mut dies) = (support::Process::mock(&[]), Some(support::Process::mock(&[])));
+    let port = dies.as_ref().unwrap().address().port().to_string();
+    let scratch = support::Scratch::new("faults-outage");
+    let entry = |id: &str, url: String| deployment("pair", id, &format!("{url}/v1"), "");
+    let list = entry("stays", stays.url()) + &entry("dies", dies.as_ref().unwrap().url());
+    let config =
+        format!("model_list:\n{list}router_settings:\n  cooldown_time: 1\ngeneral_settings:\n  master_key: {MASTER}\n");
+    let gateway = support::Process::gateway(scratch.write("config.yaml", &config), &[]);
+    let mut client = support::client::Client::connect(gateway.address()).unwrap();
+    let mut load = |requests: usize| {
+        let mut by_dying = 0;
+        for step in 0..requests {
+            let stream = if step % 2 == 0 { r#","stream":true"# } else { "" };
+            let answer = client.chat(MASTER, &rig::body("pair", stream)).unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            by_dying += usize::from(answer.header("x-litellm-model-id") == Some("dies"));
+        }
+        by_dying
+    };
+    assert!(load(200) > 50);
+    drop(dies.take());
+    assert_eq!(load(600), 0);
+    let scrape = support::client::Client::connect(gateway.address()).unwrap().get("/metrics").unwrap().text();
+    let failures = sum(&scrape, "tollgate_attempts_total", &["outcome=\"upstream_connect\""]);
+    assert!((1.0..=40.0).contains(&failures), "{failures} attempts at a dead provider");
+    dies = Some(support::Process::spawn(["mock", "--port", &port], &[]));
+    std::thread::sleep(Duration::from_millis(1100));
+    assert!(load(200) > 50, "traffic returns");
+    drop(dies);
+}

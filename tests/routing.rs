@@ -1,7 +1,5 @@
 //! The choice of a deployment: whom it favours, and the laws of cooldowns over virtual time.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,17 +28,17 @@ fn shares_match_weights_within_a_hundredth() {
     }
 }
 
-/// Ten deployments that fail at random and come back, a request every millisecond for ten minutes.
+/// Ten deployments that fail at random and come back, a request every millisecond for minutes.
 #[test]
 fn cooled_deployments_rest_while_others_are_healthy_and_come_back_within_two_trials() {
-    for seed in 0..8 {
+    for seed in 0..4 {
         let (members, health) = group(10);
         let (clock, cooling, budget) = (Clock::manual(0), Cooling::default(), RetryBudget::default());
         let mut dice = fastrand::Rng::with_seed(seed);
         let mut sick = [false; 10];
         let mut trials_since_well = [0_u32; 10];
         let (mut requests, mut retries) = (0_u64, 0_u64);
-        for step in 0..600_000_u64 {
+        for step in 0..200_000_u64 {
             if step % 5_000 == 0 {
                 let at = dice.usize(0..10);
                 sick[at] = !sick[at];

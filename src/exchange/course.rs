@@ -179,7 +179,10 @@ impl Planned {
         };
         let permit = self.model_permit(&name, &meant.group, now)?;
         self.afford(world, &meant.group, meant.captured.as_deref(), now)?;
-        self.course.permits.extend(permit);
+        self.course.permits.extend(permit.map(|mut permit| {
+            permit.sent();
+            permit
+        }));
         self.course.entered += 1;
         self.course.attempts = 0;
         self.course.name = Some(next.name.clone());
@@ -192,9 +195,7 @@ impl Planned {
     fn model_permit(&self, name: &ModelName, group: &Group, now: Now) -> Option<Option<Permit>> {
         let Some(key) = self.common.caller.as_ref().and_then(|caller| caller.key()) else { return Some(None) };
         let ask = Ask { requested: name.as_str(), group: &group.name, tokens: self.tokens };
-        let mut permit = key.limits.admit_model(&ask, now).ok()?;
-        permit.sent();
-        Some(Some(permit))
+        key.limits.admit_model(&ask, now).ok().map(Some)
     }
 
     /// Holds more where the group may cost more than what is held; None if that cannot be paid, or nobody knows the price.

@@ -6,7 +6,7 @@ use super::World;
 use super::attempt::Again;
 use super::plan::Planned;
 use crate::routing::Failure;
-use crate::vocabulary::{Fault, Kind};
+use crate::vocabulary::{Fault, Kind, Matter, Now, Origin};
 
 /// The first wait before the same deployment is asked again; doubled each time.
 const BACKOFF: Duration = Duration::from_millis(250);
@@ -33,7 +33,6 @@ fn retryable(kind: Kind) -> Retry {
 
 /// Whether a failure is one that another group may mend: all but the client's own.
 pub(super) fn leads_on(fault: &Fault) -> bool {
-    use crate::vocabulary::{Matter, Origin};
     match (fault.matter, fault.kind) {
         (Matter::ContextWindow | Matter::ContentPolicy, _) | (_, Kind::RateLimited) => true,
         (_, Kind::UpstreamStatus(409)) => true,
@@ -45,14 +44,7 @@ pub(super) fn leads_on(fault: &Fault) -> bool {
 
 impl Planned {
     /// Whether to try again in the group. `elsewhere`: another deployment of it may be asked.
-    pub(super) fn again(
-        &self,
-        world: &World,
-        fault: &Fault,
-        elsewhere: bool,
-        now: crate::vocabulary::Now,
-        jitter: u64,
-    ) -> Again {
+    pub(super) fn again(&self, world: &World, fault: &Fault, elsewhere: bool, now: Now, jitter: u64) -> Again {
         let failure = Failure::of(fault);
         let configured = self.retry_policy(world, failure);
         let most = configured.unwrap_or_else(|| self.usual_retries(world));
