@@ -16,7 +16,7 @@ is_whole() { cmp -s "$1" "$2/made-from"; }
 install_python() {
   local list=$here/requirements.txt venv=$target/venv
   is_whole "$list" "$venv" && return
-  say "fetching the OpenAI Python SDK into ${venv#"$PWD"/}"
+  say "fetching the Python SDKs into ${venv#"$PWD"/}"
   rm -rf "$venv"
   python3 -m venv "$venv" &&
     "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --only-binary :all: -r "$list" &&
@@ -26,7 +26,7 @@ install_python() {
 install_node() {
   local list=$here/node/package-lock.json modules=$target/node
   is_whole "$list" "$modules" && return
-  say "fetching the OpenAI Node SDK into ${modules#"$PWD"/}"
+  say "fetching the Node SDKs into ${modules#"$PWD"/}"
   rm -rf "$modules" && mkdir -p "$modules"
   cp "$here/node/package.json" "$list" "$modules/" &&
     (cd "$modules" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) &&
