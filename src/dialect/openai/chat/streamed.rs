@@ -21,6 +21,8 @@ struct Choice {
     index: u32,
     // For each call whether a piece of its arguments was sent.
     calls: Vec<(u32, bool)>,
+    // How many blocks of thoughts have ended.
+    thoughts: u64,
     finished: bool,
 }
 
@@ -44,7 +46,7 @@ impl Streamed {
             return place;
         }
         self.start(None, None);
-        self.choices.push(Choice { index, calls: Vec::new(), finished: false });
+        self.choices.push(Choice { index, calls: Vec::new(), thoughts: 0, finished: false });
         self.open(index);
         put(&mut self.out, "\"role\":\"assistant\",\"content\":\"\"");
         self.close();
@@ -76,19 +78,30 @@ impl Streamed {
     }
 
     /// A thought goes out under both names: one for people, one that can be sent back with its signature.
-    fn thought(&mut self, index: u32, text: &str, signature: &str) {
+    fn thought(&mut self, place: usize, index: u32, text: &str, signature: &str) {
         self.open(index);
         if signature.is_empty() {
             put(&mut self.out, "\"reasoning_content\":");
             json::put_quoted(&mut self.out, text);
             put(&mut self.out, ",");
         }
-        put(&mut self.out, "\"thinking_blocks\":[{\"type\":\"thinking\",\"thinking\":");
+        self.open_block(place, !signature.is_empty());
+        put(&mut self.out, "\"type\":\"thinking\",\"thinking\":");
         json::put_quoted(&mut self.out, text);
         put(&mut self.out, ",\"signature\":");
         json::put_quoted(&mut self.out, signature);
         put(&mut self.out, "}]");
         self.close();
+    }
+
+    /// Clients that put streams together go by the index of what stands in a list.
+    fn open_block(&mut self, place: usize, ends: bool) {
+        put(&mut self.out, "\"thinking_blocks\":[{\"index\":");
+        if let Some(choice) = self.choices.get_mut(place) {
+            put_number(&mut self.out, choice.thoughts);
+            choice.thoughts += u64::from(ends);
+        }
+        put(&mut self.out, ",");
     }
 
     fn call(&mut self, index: u32, call: u32, id: &str, name: &str, signature: Option<&str>) {
@@ -199,11 +212,12 @@ impl Sink for Streamed {
             Delta::Start { .. } => {}
             Delta::Text(text) => self.text(index, "\"content\":", text),
             Delta::Refusal(text) => self.text(index, "\"refusal\":", text),
-            Delta::Thinking(text) => self.thought(index, text, ""),
-            Delta::Signature(signature) => self.thought(index, "", signature),
+            Delta::Thinking(text) => self.thought(place, index, text, ""),
+            Delta::Signature(signature) => self.thought(place, index, "", signature),
             Delta::Redacted(data) => {
                 self.open(index);
-                put(&mut self.out, "\"thinking_blocks\":[{\"type\":\"redacted_thinking\",\"data\":");
+                self.open_block(place, true);
+                put(&mut self.out, "\"type\":\"redacted_thinking\",\"data\":");
                 json::put_quoted(&mut self.out, data);
                 put(&mut self.out, "}]");
                 self.close();

@@ -303,10 +303,10 @@ fn a_stream_is_written_piece_by_piece() {
     let expected = [
         chunk(r#""role":"assistant","content":"""#, "null"),
         chunk(
-            r#""reasoning_content":"h","thinking_blocks":[{"type":"thinking","thinking":"h","signature":""}]"#,
+            r#""reasoning_content":"h","thinking_blocks":[{"index":0,"type":"thinking","thinking":"h","signature":""}]"#,
             "null",
         ),
-        chunk(r#""thinking_blocks":[{"type":"thinking","thinking":"","signature":"S"}]"#, "null"),
+        chunk(r#""thinking_blocks":[{"index":0,"type":"thinking","thinking":"","signature":"S"}]"#, "null"),
         chunk(r#""content":"a""#, "null"),
         chunk(
             r#""tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":""}}]"#,
