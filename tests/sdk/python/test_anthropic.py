@@ -82,7 +82,7 @@ class Claude(Case):
         self.client.beta.messages.create(model="claude", max_tokens=5, messages=HELLO, betas=["context-1m-2025-08-07"])
         [request] = received()
         self.assertEqual(request["headers"]["anthropic-beta"], "context-1m-2025-08-07")
-        self.assertEqual(request["headers"]["anthropic-version"], "2023-06-01")
+        self.assertEqual(request["headers"]["anthropic-version"], self.client.default_headers["anthropic-version"])
         self.assertEqual(request["headers"]["x-api-key"], "sk-vendor-of-the-stand")
         self.assertNotIn(self.client.api_key, json.dumps(request))
 

@@ -2,6 +2,7 @@
 
 import json
 import unittest
+from itertools import groupby
 
 from google import genai
 from google.genai import errors, types
@@ -26,7 +27,7 @@ class Case(unittest.TestCase):
     def setUp(self):
         client = gemini()
         self.addCleanup(client.close)
-        self.models = client.models
+        self.models, self.chats = client.models, client.chats
         received()
 
     def whole(self, model, contents="Say hello.", config=None):
@@ -35,7 +36,7 @@ class Case(unittest.TestCase):
 
     def streamed(self, model, contents="Say hello.", config=None):
         chunks = list(self.models.generate_content_stream(model=model, contents=contents, config=config))
-        parts = [part for chunk in chunks for part in (chunk.candidates[0].content.parts or []) if chunk.candidates]
+        parts = [part for chunk in chunks for part in chunk.candidates[0].content.parts or []]
         text = "".join(part.text or "" for part in parts if not part.thought)
         kept = [part for part in parts if part.function_call or part.text and part.thought]
         content = types.Content(role="model", parts=kept or [types.Part(text=text)])
@@ -84,6 +85,16 @@ class Contents(Case):
                 answer = self.models.generate_content(model=model, contents="What is the weather?", config=config)
                 self.assertEqual(answer.text, FINAL)
                 self.assertIn("7 degrees, rain in Oslo", json.dumps(upstream()))
+
+    def test_a_conversation_is_remembered(self):
+        for model in USAGE:
+            with self.subTest(model):
+                chat = self.chats.create(model=model)
+                self.assertEqual("".join(chunk.text or "" for chunk in chat.send_message_stream("Say hello.")), TEXT)
+                self.assertEqual(chat.send_message("And again?").text, TEXT)
+                # Answers that the SDK holds for broken do not count; of a stream, each chunk is a turn.
+                roles = [role for role, _ in groupby(turn.role for turn in chat.get_history(curated=True))]
+                self.assertEqual(roles, ["user", "model"] * 2)
 
     def test_an_answer_that_follows_a_schema(self):
         for model in USAGE:

@@ -20,7 +20,10 @@ def get_weather(place: str) -> str:
 
 
 def openai(model, **options):
-    return ChatOpenAI(model=model, base_url=f"{URL}/v1", api_key=KEY, max_retries=0, timeout=30, **options)
+    # Of a provider that is not OpenAI itself, LangChain wants the usage of streams only if told so.
+    return ChatOpenAI(
+        model=model, base_url=f"{URL}/v1", api_key=KEY, max_retries=0, timeout=30, stream_usage=True, **options
+    )
 
 
 def claude(model):
