@@ -18,7 +18,7 @@ const TOOL: &str = "get_weather";
 const RESULTS: [&str; 5] =
     [r#""tool_result""#, r#""functionResponse""#, r#""toolResult""#, r#""function_call_output""#, r#""tool_call_id""#];
 /// A schema that the answer must follow, as the APIs spell it.
-const SCHEMAS: [&str; 4] = [r#""output_config""#, r#""responseJsonSchema""#, r#""responseSchema""#, r#""json_schema""#];
+const SCHEMAS: [&str; 3] = [r#""responseJsonSchema""#, r#""responseSchema""#, r#""json_schema""#];
 
 /// One for all vendors, on a free port. It stops when it is dropped.
 pub(crate) struct Playback(Hostile);

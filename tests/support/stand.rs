@@ -73,7 +73,13 @@ impl Stand {
 
     /// Runs an SDK's test program and fails with what it printed.
     pub(crate) fn run(&self, sdk: &mut Command) {
-        for name in FOREIGN {
+        self.output(sdk);
+    }
+
+    /// The same, and gives what it printed.
+    pub(crate) fn output(&self, sdk: &mut Command) -> String {
+        let given: Vec<_> = sdk.get_envs().map(|(name, _)| name.to_owned()).collect();
+        for name in FOREIGN.into_iter().filter(|name| !given.iter().any(|given| given == name)) {
             sdk.env_remove(name);
         }
         let output = sdk
@@ -84,6 +90,7 @@ impl Stand {
             .unwrap();
         let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{sdk:?}: {}\n{printed}", output.status);
+        printed
     }
 
     /// What the test programs need to know, as JSON.
@@ -199,8 +206,23 @@ pub(crate) fn fetched(part: &str) -> Option<PathBuf> {
         "{} is missing: run make sdk",
         path.display()
     );
-    println!("SKIPPED: {} is missing: run `make sdk` (`make test` does)", path.display());
+    skipped(&format!("{} is missing: run `make sdk` (`make test` does)", path.display()));
     None
+}
+
+/// Where `make agents` puts them; `None`, said aloud, when they are not there. They are large: nothing requires them.
+pub(crate) fn agents() -> Option<PathBuf> {
+    let path = root().join("target/sdk/agents");
+    if path.join("made-from").exists() {
+        return Some(path.join("node_modules"));
+    }
+    skipped(&format!("{} is missing: run `make agents`", path.display()));
+    None
+}
+
+/// Says aloud that something was not tested, and why.
+pub(crate) fn skipped(why: &str) {
+    println!("SKIPPED: {why}");
 }
 
 /// The repository.
