@@ -102,16 +102,16 @@ fn play(request: &Received) -> Play {
 
 /// Which answer a chat gets.
 fn answer(request: &Received) -> &'static str {
-    let holds = |text: &&str| request.body.contains(*text);
-    if request.body.contains("upstream-broken") {
+    let holds = |text: &str| request.body.contains(text);
+    if holds("upstream-broken") {
         "broken"
-    } else if RESULTS.iter().any(|word| holds(&word)) {
+    } else if RESULTS.iter().any(|word| holds(word)) {
         "final"
-    } else if holds(&TOOL) {
+    } else if holds(TOOL) {
         "tool"
-    } else if SCHEMAS.iter().any(|word| holds(&word)) {
+    } else if SCHEMAS.iter().any(|word| holds(word)) {
         "json"
-    } else if holds(&r#""budget_tokens""#) {
+    } else if holds(r#""budget_tokens""#) {
         "thinking"
     } else {
         "text"
