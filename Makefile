@@ -12,7 +12,7 @@ UNITS  ?= /etc/systemd/system
 BINARY := $(or $(CARGO_TARGET_DIR),target)/release/tollgate
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test sdk check bench deny install uninstall clean
+.PHONY: help run build test sdk agents check bench deny install uninstall clean
 
 help: ## What each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ test: ## Install what is missing, and run every test (SDK=require: none may be s
 sdk: ## Fetch the official SDKs that the tests use
 	@scripts/install-tools.sh test
 	@SDK=require tests/sdk/install.sh
+
+agents: ## Fetch Claude Code and Codex (800 MB), which tests/agents.rs runs where they are
+	@scripts/install-tools.sh test
+	@SDK=require tests/sdk/install.sh agents
 
 check: ## Formatting and lints
 	@scripts/install-tools.sh build lint

@@ -43,11 +43,11 @@ find_lint_tools() {
 }
 
 find_test_tools() {
-  have python3 || need optional python3 "runs the official OpenAI Python SDK against the gateway"
+  have python3 || need optional python3 "runs the official Python SDKs against the gateway"
   # Debian splits venv's bundled pip from Python.
-  python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || need optional python3-venv "keeps the Python SDK out of the system"
-  have node || need optional nodejs "runs the official OpenAI Node SDK against the gateway"
-  have npm || need optional npm "fetches the Node SDK"
+  python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || need optional python3-venv "keeps the Python SDKs out of the system"
+  have node || need optional nodejs "runs the official Node SDKs against the gateway"
+  have npm || need optional npm "fetches the Node SDKs"
 }
 
 # Prints the command that runs something as root; fails where there is none.

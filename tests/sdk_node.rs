@@ -1,4 +1,4 @@
-//! The official OpenAI SDK for Node works against the gateway as it does against OpenAI.
+//! The official SDKs for Node, and Vercel's, work against the gateway as they do against their vendors.
 
 mod support;
 
@@ -36,4 +36,19 @@ fn retries_and_timeouts_of_the_client() {
 #[test]
 fn the_azure_client() {
     run("azure");
+}
+
+#[test]
+fn anthropics_client_with_every_kind_of_provider() {
+    run("anthropic");
+}
+
+#[test]
+fn responses_and_chats_with_providers_of_other_apis() {
+    run("responses");
+}
+
+#[test]
+fn vercels_client_with_every_kind_of_provider() {
+    run("vercel");
 }

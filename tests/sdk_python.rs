@@ -1,4 +1,4 @@
-//! The official OpenAI SDK for Python works against the gateway as it does against OpenAI.
+//! The official SDKs for Python, and LangChain, work against the gateway as they do against their vendors.
 
 mod support;
 
@@ -45,4 +45,29 @@ fn the_azure_client() {
 #[test]
 fn the_asynchronous_client() {
     run("test_async");
+}
+
+#[test]
+fn anthropics_client_with_every_kind_of_provider() {
+    run("test_anthropic");
+}
+
+#[test]
+fn openais_client_with_providers_of_other_apis() {
+    run("test_vendors");
+}
+
+#[test]
+fn responses() {
+    run("test_responses");
+}
+
+#[test]
+fn googles_client_with_every_kind_of_provider() {
+    run("test_gemini");
+}
+
+#[test]
+fn langchain() {
+    run("test_langchain");
 }

@@ -64,6 +64,10 @@ impl Planned {
             let headers = self.own_headers(deployment, &carry);
             return Ok(Spoken { headers, ..Spoken::of(Way::Carried(carry), path, body) });
         }
+        // Counted here: a chat would be answered, and billed.
+        if endpoint.is_count() {
+            return Ok(Spoken::of(Way::Local, http::Uri::default(), Segments::default()));
+        }
         let ask = Ask {
             model,
             stream: self.request.stream,
@@ -84,9 +88,6 @@ impl Planned {
                 dropped: written.dropped,
                 ..Spoken::of(Way::Call(api), path, Segments::whole(written.body))
             });
-        }
-        if endpoint.is_count() {
-            return Ok(Spoken::of(Way::Local, http::Uri::default(), Segments::default()));
         }
         let text = format!(
             "litellm.BadRequestError: {} has no equal of {} for model {model}",

@@ -2,6 +2,9 @@
 # Fetches the official SDKs at their pinned versions into target/sdk, out of the system's way.
 # Does nothing where they are there already. An SDK that cannot be fetched is left out, loudly: its tests are
 # then skipped. With SDK=require that is an error.
+#
+#   tests/sdk/install.sh           the SDKs
+#   tests/sdk/install.sh agents    Claude Code and Codex instead, some 800 MB
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,28 +19,33 @@ is_whole() { cmp -s "$1" "$2/made-from"; }
 install_python() {
   local list=$here/requirements.txt venv=$target/venv
   is_whole "$list" "$venv" && return
-  say "fetching the OpenAI Python SDK into ${venv#"$PWD"/}"
+  say "fetching the Python SDKs into ${venv#"$PWD"/}"
   rm -rf "$venv"
   python3 -m venv "$venv" &&
     "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --only-binary :all: -r "$list" &&
     cp "$list" "$venv/made-from"
 }
 
-install_node() {
-  local list=$here/node/package-lock.json modules=$target/node
+# install_modules NAME WHAT: the packages of the folder NAME.
+install_modules() {
+  local list=$here/$1/package-lock.json modules=$target/$1
   is_whole "$list" "$modules" && return
-  say "fetching the OpenAI Node SDK into ${modules#"$PWD"/}"
+  say "fetching $2 into ${modules#"$PWD"/}"
   rm -rf "$modules" && mkdir -p "$modules"
-  cp "$here/node/package.json" "$list" "$modules/" &&
+  cp "$here/$1/package.json" "$list" "$modules/" &&
     (cd "$modules" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) &&
     cp "$list" "$modules/made-from"
 }
 
 mkdir -p "$target"
-install_python </dev/null >&2 || missing+=(Python)
-install_node </dev/null >&2 || missing+=(Node)
+if [ "${1:-}" = agents ]; then
+  install_modules agents "Claude Code and Codex" </dev/null >&2 || missing+=(agents)
+else
+  install_python </dev/null >&2 || missing+=("the Python SDKs")
+  install_modules node "the Node SDKs" </dev/null >&2 || missing+=("the Node SDKs")
+fi
 
 if [ ${#missing[@]} -gt 0 ]; then
-  say "NOT FETCHED: the SDK for ${missing[*]}. Its tests will be skipped. Check the network, then run: make sdk"
+  say "NOT FETCHED: ${missing[*]}. Their tests will be skipped. Check the network, then run: make ${1:-sdk}"
   [ "${SDK:-}" != require ] || exit 1
 fi

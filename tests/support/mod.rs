@@ -10,6 +10,7 @@
 
 pub(crate) mod client;
 pub(crate) mod hostile;
+pub(crate) mod playback;
 mod process;
 pub(crate) mod raw;
 pub(crate) mod rig;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 use super::read::{given, list, parse, wrong};
@@ -9,8 +11,10 @@ use crate::chat::{Api, Cache, Media, MediaKind, Message, Native, Part, Raw, Role
 use crate::vocabulary::Fault;
 
 /// What stands in a call's id before a signature (Gemini's) that this API has no place for: clients give ids back as they
-/// are. LiteLLM's mark.
-pub(super) const SIGNED: &str = "__thought__";
+/// are, as long as they are letters, digits, `_` and `-`. The signature follows in base64 of that alphabet.
+const SEALED: &str = "__signed__";
+/// LiteLLM's mark, with the signature as it is.
+const SIGNED: &str = "__thought__";
 /// How deep blocks lie within each other at most: a tool's result with a document of blocks.
 const DEPTH_MAX: usize = 3;
 
@@ -272,8 +276,23 @@ fn search_result<'a>(
     Ok(())
 }
 
-/// A call's id, and the signature of another provider's that our encoder put behind it.
+/// A call's id with a signature in it.
+pub(super) fn seal(id: &str, signature: &str) -> String {
+    format!("{id}{SEALED}{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// The id and the signature of [`seal`].
+fn opened(id: &str) -> Option<(String, String)> {
+    let (id, sealed) = id.split_once(SEALED)?;
+    let signature = String::from_utf8(URL_SAFE_NO_PAD.decode(sealed).ok()?).ok()?;
+    Some((id.to_owned(), signature))
+}
+
+/// A call's id, and the signature of another provider's that stands behind it.
 fn signed(id: Str<'_>) -> (Str<'_>, Option<Str<'_>>) {
+    if let Some((id, signature)) = opened(&id) {
+        return (id.into(), Some(signature.into()));
+    }
     match id.into_cow() {
         Cow::Borrowed(text) => match text.split_once(SIGNED) {
             Some((id, signature)) => (id.into(), Some(signature.into())),

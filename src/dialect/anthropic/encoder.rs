@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::blocks::SIGNED;
+use super::blocks::seal;
 use super::calls::{Calls, Row};
 use super::whole::Whole;
 use super::writer::{Events, Form, Opening, Piece, Stop};
@@ -154,7 +154,7 @@ impl<F: Form> Sink for Writing<F> {
             }
             Delta::ToolCall { index, id, name, signature: None } => self.call(index, id, name),
             Delta::ToolCall { index, id, name, signature: Some(signature) } => {
-                self.call(index, &format!("{id}{SIGNED}{signature}"), name);
+                self.call(index, &seal(id, signature), name);
             }
             Delta::Arguments { index, json } => self.calls.add(index, json, &mut Blocks(&mut self.form)),
             Delta::Media { mime, data } => {

@@ -135,7 +135,7 @@ impl Writer {
     fn last_chunks(&mut self, usage: Option<&Usage>) {
         let count = self.choices.len();
         for at in 0..count.max(1) {
-            let candidate = self.choices.get(at).map(|choice| choice.candidate(true));
+            let candidate = self.choices.get(at).map(|choice| choice.last_candidate());
             let counts = usage.filter(|_| at + 1 >= count).map(Counts::of);
             let bytes = self.chunk(candidate.into_iter().collect(), counts, at == 0);
             self.write(&bytes);
@@ -319,6 +319,16 @@ impl Choice {
         if self.metadata.iter().any(|(name, _)| matches!(*name, "groundingMetadata" | "citationMetadata")) {
             self.cited = Cited::default();
         }
+    }
+
+    /// The last of a stream. Clients take one without content for a broken answer and forget the turn.
+    fn last_candidate(&self) -> Candidate<'_> {
+        let mut candidate = self.candidate(true);
+        if candidate.content.is_none() && matches!(candidate.finish_reason, Some("STOP" | "MAX_TOKENS")) {
+            let nothing = Part::Text(TextPart { text: "", thought: false, thought_signature: None });
+            candidate.content = Some(Content { parts: vec![nothing], role: "model" });
+        }
+        candidate
     }
 
     fn candidate(&self, last: bool) -> Candidate<'_> {

@@ -145,7 +145,11 @@ fn a_stream_says_each_thing_when_it_is_whole_and_its_end_last() {
     encoder.end(Some(&usage()));
     let last = encoder.take();
     let last = std::str::from_utf8(&last).unwrap();
-    assert!(last.starts_with(r#"data: {"candidates":[{"finishReason":"STOP""#) && last.contains("usageMetadata"));
+    assert!(
+        last.starts_with(
+            r#"data: {"candidates":[{"content":{"parts":[{"text":""}],"role":"model"},"finishReason":"STOP""#
+        ) && last.contains("usageMetadata")
+    );
 }
 
 #[test]

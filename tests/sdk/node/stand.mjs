@@ -8,6 +8,7 @@ export const { default: OpenAI, AzureOpenAI } = require('openai');
 
 const stand = JSON.parse(process.env.TOLLGATE_STAND);
 export const { url, keys } = stand;
+export const load = require;
 
 export const HELLO = [{ role: 'user', content: 'Say hello.' }];
 export const WEATHER = {
@@ -18,6 +19,22 @@ export const WEATHER = {
     parameters: { type: 'object', properties: { place: { type: 'string' } }, required: ['place'] },
   },
 };
+
+// What the providers of tests/sdk/answers say, and what Claude and Gemini prove their thoughts with.
+export const TEXT = 'The sea is calm today.';
+export const FINAL = 'It rains in Oslo at 7 degrees.';
+export const SIGNATURE = 'c2lnbmF0dXJlIG9mIGNsYXVkZQ==';
+export const GEMINI_SIGNATURE = 'c2lnbmF0dXJlIG9mIGdlbWluaQ==';
+
+/** What those providers were sent since this was asked last. */
+export async function received() {
+  return (await fetch(`${stand.playback}/received`)).json();
+}
+
+/** The body of the last request that a provider was sent. */
+export async function upstream() {
+  return (await received()).at(-1).body;
+}
 
 /** A client that retries nothing unless told to. */
 export function client(key = 'everything', options = {}) {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import urllib.request
 
 import openai
 
@@ -26,6 +27,27 @@ WEATHER = {
         },
     },
 }
+
+
+PLACE = {"place": "Oslo"}
+
+# What the providers of tests/sdk/answers say, and what Claude and Gemini prove their thoughts with.
+TEXT = "The sea is calm today."
+FINAL = "It rains in Oslo at 7 degrees."
+THOUGHT = "Oslo is in Norway."
+SIGNATURE = "c2lnbmF0dXJlIG9mIGNsYXVkZQ=="
+GEMINI_SIGNATURE = "c2lnbmF0dXJlIG9mIGdlbWluaQ=="
+
+
+def received():
+    """What the providers of tests/sdk/answers were sent since this was asked last."""
+    with urllib.request.urlopen(f"{STAND['playback']}/received") as answer:
+        return json.load(answer)
+
+
+def upstream():
+    """The body of the last request that a provider was sent."""
+    return received()[-1]["body"]
 
 
 def client(key="everything", **options):

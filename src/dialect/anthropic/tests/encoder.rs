@@ -163,14 +163,19 @@ fn inputs_are_always_objects() {
 fn a_calls_signature_comes_back_with_its_id() {
     let call = Delta::ToolCall { index: 0, id: "a", name: "f", signature: Some("S+/=") };
     let text = whole(&[call], None);
-    assert!(text.contains(r#""id":"a__thought__S+/=","name":"f""#), "{text}");
-    let request = r#"{"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"a__thought__S+/=","name":"f","input":{}}]},
-        {"role":"user","content":[{"type":"tool_result","tool_use_id":"a__thought__S+\/="}]}]}"#;
-    let chat = MESSAGES.read(request.as_bytes(), false).unwrap();
-    let Part::ToolCall(call) = &chat.messages[0].parts[0] else { panic!() };
-    assert_eq!((&*call.id, call.signature.as_deref()), ("a", Some("S+/=")));
-    let Part::ToolResult(result) = &chat.messages[1].parts[0] else { panic!() };
-    assert_eq!(&*result.id, "a");
+    // Clients write ids anew that hold more than letters, digits, `_` and `-`.
+    assert!(text.contains(r#""id":"a__signed__UysvPQ","name":"f""#), "{text}");
+    for id in ["a__signed__UysvPQ", r"a\u005f_signed__UysvPQ", "a__thought__S+/=", r"a__thought__S+\/="] {
+        let request = format!(
+            r#"{{"messages":[{{"role":"assistant","content":[{{"type":"tool_use","id":"{id}","name":"f","input":{{}}}}]}},
+            {{"role":"user","content":[{{"type":"tool_result","tool_use_id":"{id}"}}]}}]}}"#
+        );
+        let chat = MESSAGES.read(request.as_bytes(), false).unwrap();
+        let Part::ToolCall(call) = &chat.messages[0].parts[0] else { panic!() };
+        assert_eq!((&*call.id, call.signature.as_deref()), ("a", Some("S+/=")), "{id}");
+        let Part::ToolResult(result) = &chat.messages[1].parts[0] else { panic!() };
+        assert_eq!(&*result.id, "a", "{id}");
+    }
 }
 
 #[test]

@@ -108,9 +108,13 @@ pub(super) struct Cited<'a> {
 }
 
 impl Cited<'_> {
-    /// Adds an annotation of OpenAI's; a source without an address has the same members without it.
-    pub(super) fn put(&self, out: &mut BytesMut) {
+    /// Adds an annotation of OpenAI's; a source without an address has the same members without it. In a stream it says
+    /// its place in the list.
+    pub(super) fn put(&self, out: &mut BytesMut, place: Option<u64>) {
         let mut members = Object::open(out);
+        if let Some(place) = place {
+            members.number("index", place);
+        }
         if let Some(url) = self.url {
             members.text("url", url);
         }
@@ -127,10 +131,14 @@ impl Cited<'_> {
         members.close();
     }
 
-    pub(super) fn put_annotation(&self, out: &mut BytesMut) {
-        put(out, "{\"type\":\"url_citation\",\"url_citation\":");
-        self.put(out);
-        put(out, "}");
+    pub(super) fn put_annotation(&self, out: &mut BytesMut, place: Option<u64>) {
+        let mut members = Object::open(out);
+        if let Some(place) = place {
+            members.number("index", place);
+        }
+        members.text("type", "url_citation");
+        self.put(members.key("url_citation"), None);
+        members.close();
     }
 }
 

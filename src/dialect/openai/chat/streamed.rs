@@ -17,10 +17,16 @@ pub(super) struct Streamed {
 }
 
 /// What was said of a choice.
+#[derive(Default)]
 struct Choice {
     index: u32,
     // For each call whether a piece of its arguments was sent.
     calls: Vec<(u32, bool)>,
+    // How many of each list were said: clients put streams together by the index of what stands in a list.
+    thoughts: u64,
+    images: u64,
+    annotations: u64,
+    citations: u64,
     finished: bool,
 }
 
@@ -44,7 +50,7 @@ impl Streamed {
             return place;
         }
         self.start(None, None);
-        self.choices.push(Choice { index, calls: Vec::new(), finished: false });
+        self.choices.push(Choice { index, ..Choice::default() });
         self.open(index);
         put(&mut self.out, "\"role\":\"assistant\",\"content\":\"\"");
         self.close();
@@ -76,19 +82,29 @@ impl Streamed {
     }
 
     /// A thought goes out under both names: one for people, one that can be sent back with its signature.
-    fn thought(&mut self, index: u32, text: &str, signature: &str) {
+    fn thought(&mut self, place: usize, index: u32, text: &str, signature: &str) {
         self.open(index);
         if signature.is_empty() {
             put(&mut self.out, "\"reasoning_content\":");
             json::put_quoted(&mut self.out, text);
             put(&mut self.out, ",");
         }
-        put(&mut self.out, "\"thinking_blocks\":[{\"type\":\"thinking\",\"thinking\":");
+        self.open_block(place, !signature.is_empty());
+        put(&mut self.out, "\"type\":\"thinking\",\"thinking\":");
         json::put_quoted(&mut self.out, text);
         put(&mut self.out, ",\"signature\":");
         json::put_quoted(&mut self.out, signature);
         put(&mut self.out, "}]");
         self.close();
+    }
+
+    fn open_block(&mut self, place: usize, ends: bool) {
+        put(&mut self.out, "\"thinking_blocks\":[{\"index\":");
+        if let Some(choice) = self.choices.get_mut(place) {
+            put_number(&mut self.out, choice.thoughts);
+            choice.thoughts += u64::from(ends);
+        }
+        put(&mut self.out, ",");
     }
 
     fn call(&mut self, index: u32, call: u32, id: &str, name: &str, signature: Option<&str>) {
@@ -117,7 +133,7 @@ impl Streamed {
         put_number(&mut self.out, u64::from(call));
     }
 
-    fn media(&mut self, index: u32, mime: &str, data: &str) {
+    fn media(&mut self, place: usize, index: u32, mime: &str, data: &str) {
         self.open(index);
         let out = &mut self.out;
         if mime.starts_with("audio/") {
@@ -127,7 +143,9 @@ impl Streamed {
             json::put_quoted(out, data);
             put(out, "}");
         } else {
-            put(out, "\"images\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:");
+            put(out, "\"images\":[{\"index\":");
+            put_number(out, self.choices.get_mut(place).map_or(0, |choice| next(&mut choice.images)));
+            put(out, ",\"type\":\"image_url\",\"image_url\":{\"url\":\"data:");
             json::put_escaped(out, mime);
             put(out, ";base64,");
             json::put_escaped(out, data);
@@ -136,15 +154,17 @@ impl Streamed {
         self.close();
     }
 
-    fn cited(&mut self, index: u32, cited: &Cited<'_>) {
+    fn cited(&mut self, place: usize, index: u32, cited: &Cited<'_>) {
         self.open(index);
         if cited.url.is_some() {
             put(&mut self.out, "\"annotations\":[");
-            cited.put_annotation(&mut self.out);
+            let place = self.choices.get_mut(place).map(|choice| next(&mut choice.annotations));
+            cited.put_annotation(&mut self.out, place);
             put(&mut self.out, "]");
         } else {
             put(&mut self.out, "\"provider_specific_fields\":{\"citations\":[");
-            cited.put(&mut self.out);
+            let place = self.choices.get_mut(place).map(|choice| next(&mut choice.citations));
+            cited.put(&mut self.out, place);
             put(&mut self.out, "]}");
         }
         self.close();
@@ -189,6 +209,13 @@ impl Streamed {
     }
 }
 
+/// A number, and one more the next time.
+fn next(count: &mut u64) -> u64 {
+    let number = *count;
+    *count += 1;
+    number
+}
+
 impl Sink for Streamed {
     fn delta(&mut self, index: u32, delta: Delta<'_>) {
         if let Delta::Start { id, created } = delta {
@@ -199,11 +226,12 @@ impl Sink for Streamed {
             Delta::Start { .. } => {}
             Delta::Text(text) => self.text(index, "\"content\":", text),
             Delta::Refusal(text) => self.text(index, "\"refusal\":", text),
-            Delta::Thinking(text) => self.thought(index, text, ""),
-            Delta::Signature(signature) => self.thought(index, "", signature),
+            Delta::Thinking(text) => self.thought(place, index, text, ""),
+            Delta::Signature(signature) => self.thought(place, index, "", signature),
             Delta::Redacted(data) => {
                 self.open(index);
-                put(&mut self.out, "\"thinking_blocks\":[{\"type\":\"redacted_thinking\",\"data\":");
+                self.open_block(place, true);
+                put(&mut self.out, "\"type\":\"redacted_thinking\",\"data\":");
                 json::put_quoted(&mut self.out, data);
                 put(&mut self.out, "}]");
                 self.close();
@@ -222,9 +250,9 @@ impl Sink for Streamed {
                 }
                 self.arguments(index, call, json);
             }
-            Delta::Media { mime, data } => self.media(index, mime, data),
+            Delta::Media { mime, data } => self.media(place, index, mime, data),
             Delta::Citation { url, title, text, start, end } => {
-                self.cited(index, &Cited { url, title, text, start, end });
+                self.cited(place, index, &Cited { url, title, text, start, end });
             }
             Delta::Native { api, key, json } => self.native(index, api, key, json),
             Delta::Finish(finish) => self.finish(place, &finish),

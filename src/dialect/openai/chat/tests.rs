@@ -303,10 +303,10 @@ fn a_stream_is_written_piece_by_piece() {
     let expected = [
         chunk(r#""role":"assistant","content":"""#, "null"),
         chunk(
-            r#""reasoning_content":"h","thinking_blocks":[{"type":"thinking","thinking":"h","signature":""}]"#,
+            r#""reasoning_content":"h","thinking_blocks":[{"index":0,"type":"thinking","thinking":"h","signature":""}]"#,
             "null",
         ),
-        chunk(r#""thinking_blocks":[{"type":"thinking","thinking":"","signature":"S"}]"#, "null"),
+        chunk(r#""thinking_blocks":[{"index":0,"type":"thinking","thinking":"","signature":"S"}]"#, "null"),
         chunk(r#""content":"a""#, "null"),
         chunk(
             r#""tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":""}}]"#,
@@ -365,5 +365,37 @@ proptest! {
             let event = format!("{{{event}");
             prop_assert!(serde_json::from_str::<crate::chat::Raw<'_>>(&event).is_ok());
         }
+    }
+}
+
+#[test]
+fn what_stands_in_lists_of_a_stream_says_its_place() {
+    let source = |url| Delta::Citation { url, title: None, text: None, start: None, end: None };
+    let deltas = [
+        Delta::Thinking("a"),
+        Delta::Signature("S"),
+        Delta::Redacted("R"),
+        Delta::Thinking("b"),
+        Delta::Media { mime: "image/png", data: "QQ==" },
+        Delta::Media { mime: "image/png", data: "Qg==" },
+        source(Some("u")),
+        source(Some("v")),
+        source(None),
+        source(None),
+    ];
+    let text = say(true, &deltas, None);
+    for (list, place, kind) in [
+        ("thinking_blocks", 0, r#""type":"thinking","thinking":"","signature":"S""#),
+        ("thinking_blocks", 1, r#""type":"redacted_thinking","data":"R""#),
+        ("thinking_blocks", 2, r#""type":"thinking","thinking":"b""#),
+        ("images", 0, r#""type":"image_url""#),
+        ("images", 1, r#""type":"image_url""#),
+        ("annotations", 0, r#""type":"url_citation","url_citation":{"url":"u""#),
+        ("annotations", 1, r#""type":"url_citation","url_citation":{"url":"v""#),
+        ("citations", 0, r#""title":"""#),
+        ("citations", 1, r#""title":"""#),
+    ] {
+        let expected = format!(r#""{list}":[{{"index":{place},{kind}"#);
+        assert!(text.contains(&expected), "{expected} in {text}");
     }
 }

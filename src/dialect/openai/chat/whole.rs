@@ -121,9 +121,9 @@ impl Choice {
             Delta::Citation { url, title, text, start, end } => {
                 let cited = Cited { url, title, text, start, end };
                 if url.is_some() {
-                    cited.put_annotation(next(&mut self.annotations));
+                    cited.put_annotation(next(&mut self.annotations), None);
                 } else {
-                    cited.put(self.native("citations"));
+                    cited.put(self.native("citations"), None);
                     self.always_a_list("citations");
                 }
             }
