@@ -1,7 +1,8 @@
 //! Recorded exchanges with real providers come through the real binary: as they were to a client who speaks the provider's
 //! dialect, and with all that they say to a client who speaks another.
 //!
-//! `WIRE=anthropic/` narrows the run to recordings whose name has this text.
+//! `WIRE=anthropic/` narrows the run to recordings whose name has this text. `WIRE_ALL=1` splits every stream at every byte and
+//! cuts it after every event, which takes hours.
 #![expect(clippy::disallowed_types, reason = "trees are the oracle that answers are compared with")]
 #![expect(
     clippy::unwrap_used,
@@ -13,6 +14,7 @@
 mod support;
 mod wire {
     pub(crate) mod asked;
+    pub(crate) mod broken;
     pub(crate) mod chat;
     pub(crate) mod frames;
     pub(crate) mod gemini;
@@ -37,7 +39,7 @@ use serde::Deserialize;
 use support::rig;
 use wire::replay::{self, Replay, Verdict};
 use wire::stand::Stand;
-use wire::{recording, table};
+use wire::{broken, recording, table};
 
 static STAND: LazyLock<Stand> = LazyLock::new(Stand::start);
 
@@ -58,13 +60,22 @@ fn recorded_exchanges_come_through() {
         return;
     }
     let mut replays = replay::all(&STAND, &recordings);
-    table::judge(&recordings, &mut replays);
+    let refused = table::judge(&recordings, &mut replays);
     check_the_log(&mut replays);
-    let (table, failing) = (table::table(&recordings, &replays), table::failing(&recordings, &replays));
-    std::fs::write(concat!(env!("CARGO_TARGET_TMPDIR"), "/wire.txt"), table.clone() + &failing.join("\n")).unwrap();
-    println!("{table}");
-    failing.iter().for_each(|line| println!("{line}"));
+    let failing = table::failing(&recordings, &replays);
+    let report = [table::table(&recordings, &replays), refused.join("\n"), failing.join("\n")].join("\n");
+    // Also where it can be read when the test has passed.
+    std::fs::write(concat!(env!("CARGO_TARGET_TMPDIR"), "/wire.txt"), &report).unwrap();
+    println!("{report}");
     assert!(failing.is_empty(), "{} of {} replays are failing", failing.len(), replays.len());
+}
+
+#[test]
+fn streams_come_through_in_any_pieces_and_are_never_ended_for_the_provider() {
+    let recordings = recording::all();
+    let (tried, wrong) = broken::all(&STAND, &recordings);
+    wrong.iter().for_each(|line| println!("{line}"));
+    assert!(wrong.is_empty(), "{} of {tried} streams are failing", wrong.len());
 }
 
 /// What each exchange cost stands in the log, of streams there alone.

@@ -13,7 +13,9 @@ pub(crate) const MODEL: &str = "@the model@";
 /// A word to a model.
 pub(crate) fn small(dialect: Dialect, stream: bool) -> String {
     let mut body = match dialect {
-        Dialect::Chat => json!({"model": MODEL, "messages": [{"role": "user", "content": "Hello."}], "max_tokens": 4000}),
+        Dialect::Chat => {
+            json!({"model": MODEL, "messages": [{"role": "user", "content": "Hello."}], "max_tokens": 4000})
+        }
         Dialect::Messages => {
             json!({"model": MODEL, "messages": [{"role": "user", "content": "Hello."}], "max_tokens": 4000})
         }

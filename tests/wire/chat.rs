@@ -96,7 +96,9 @@ fn message(message: &Value, said: &mut Said) {
     match &message["content"] {
         Value::String(content) => said.text.push_str(content),
         Value::Array(parts) => parts.iter().for_each(|part| match text(part, "type") {
-            "thinking" => list(part, "thinking").iter().for_each(|thought| said.thinking.push_str(text(thought, "text"))),
+            "thinking" => {
+                list(part, "thinking").iter().for_each(|thought| said.thinking.push_str(text(thought, "text")))
+            }
             _ => said.text.push_str(text(part, "text")),
         }),
         _ => {}
@@ -127,7 +129,8 @@ fn bill(values: &[Value], said: &mut Said) {
     let usages: Vec<_> = usages.filter(|usage| usage.is_object()).collect();
     let most = |pointer: &str| usages.iter().filter_map(|usage| usage.pointer(pointer)?.as_u64()).max();
     let largest = |pointers: &[&str]| pointers.iter().filter_map(|pointer| most(pointer)).max().unwrap_or(0);
-    let cost = usages.iter().filter_map(|usage| usage["cost"].as_f64().or_else(|| usage["cost"]["total_cost"].as_f64()));
+    let cost =
+        usages.iter().filter_map(|usage| usage["cost"].as_f64().or_else(|| usage["cost"]["total_cost"].as_f64()));
     said.charged = cost.reduce(f64::max).filter(|cost| *cost > 0.0);
     let (Some(prompt), total) = (most("/prompt_tokens"), most("/total_tokens")) else { return };
     let Some(completion) = most("/completion_tokens").or(total.map(|total| total - prompt)) else { return };

@@ -92,7 +92,10 @@ fn event_type(mut headers: &[u8]) -> String {
 pub(crate) fn encode(lines: &[u8]) -> Vec<u8> {
     let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
     let events = lines.map(|line| serde_json::from_slice::<Value>(line).unwrap());
-    events.flat_map(|event| event.as_object().unwrap().clone()).flat_map(|(name, payload)| message(&name, &payload)).collect()
+    events
+        .flat_map(|event| event.as_object().unwrap().clone())
+        .flat_map(|(name, payload)| message(&name, &payload))
+        .collect()
 }
 
 fn message(name: &str, payload: &Value) -> Vec<u8> {

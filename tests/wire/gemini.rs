@@ -62,8 +62,15 @@ fn end(reason: &str) -> Option<End> {
     Some(match reason {
         "" | "FINISH_REASON_UNSPECIFIED" => return None,
         "MAX_TOKENS" => End::Length,
-        "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "IMAGE_SAFETY"
-        | "IMAGE_PROHIBITED_CONTENT" | "IMAGE_RECITATION" | "LANGUAGE" => End::Filter,
+        "SAFETY"
+        | "RECITATION"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT"
+        | "IMAGE_RECITATION"
+        | "LANGUAGE" => End::Filter,
         _ => End::Stop,
     })
 }

@@ -74,7 +74,10 @@ pub(crate) fn stream(events: &[Event]) -> Said {
         match text(event, "type") {
             "message_start" => usages.push(&event["message"]["usage"]),
             "content_block_start" => {
-                said.check(open.is_none() && event["index"].as_u64() == Some(blocks), "blocks come one after the other");
+                said.check(
+                    open.is_none() && event["index"].as_u64() == Some(blocks),
+                    "blocks come one after the other",
+                );
                 (open, blocks) = (event["index"].as_u64(), blocks + 1);
                 begin(&event["content_block"], &mut said);
                 call = (text(&event["content_block"], "type") == "tool_use").then(|| said.calls.len() - 1);

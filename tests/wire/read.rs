@@ -9,7 +9,11 @@ use super::{chat, gemini, messages, natives, responses};
 
 /// What a provider said in a recording.
 pub(crate) fn provider(recording: &Recording) -> Said {
-    let body = &recording.body;
+    answer(recording, &recording.body)
+}
+
+/// What a provider would have said in a recording with this body.
+pub(crate) fn answer(recording: &Recording, body: &[u8]) -> Said {
     let text = String::from_utf8_lossy(body);
     let whole = serde_json::from_str::<Value>(&text);
     if recording.status >= 400 {
@@ -62,7 +66,11 @@ pub(crate) fn client(dialect: Dialect, stream: bool, array: bool, status: u16, b
         Dialect::Responses => responses::stream(&events),
         Dialect::Gemini if array => match whole {
             Ok(Value::Array(values)) => gemini::chunks(&values),
-            _ => Said::failed("the stream is no array"),
+            _ => {
+                let mut said = Said::default();
+                said.check(false, "the stream is an array");
+                said
+            }
         },
         Dialect::Gemini => gemini::stream(&events),
     }

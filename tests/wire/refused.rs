@@ -7,9 +7,12 @@ pub(crate) struct Refused {
     /// A part of what the client is told.
     pub(crate) message: &'static str,
     /// Why it is right.
-    #[expect(dead_code, reason = "for the reader")]
     pub(crate) reason: &'static str,
 }
 
 /// All of them.
-pub(crate) const REFUSED: [Refused; 0] = [];
+pub(crate) const REFUSED: [Refused; 1] = [Refused {
+    provider: "*",
+    message: "Invalid 'messages': expected at least one message",
+    reason: "the provider refuses it in the same words: the recording is of that refusal",
+}];

@@ -68,7 +68,7 @@ pub(crate) fn each<T: Send>(stand: &Stand, jobs: usize, work: impl Fn(&mut Clien
 }
 
 /// Answers of OpenAI's Responses API are carried alone: chats go to the provider's chat completions.
-fn clients((index, recording): (usize, &Recording)) -> Vec<(usize, Dialect)> {
+pub(crate) fn clients((index, recording): (usize, &Recording)) -> Vec<(usize, Dialect)> {
     let all = Dialect::ALL.into_iter();
     let served = all.filter(|dialect| recording.form != Form::Responses || *dialect == Dialect::Responses);
     served.map(|dialect| (index, dialect)).collect()
@@ -86,34 +86,34 @@ pub(crate) fn script(recording: &Recording) -> Script {
 }
 
 fn one(stand: &Stand, client: &mut Client, recording: &Recording, index: usize, dialect: Dialect) -> Replay {
-    let carried = recording.form.dialect() == Some(dialect);
-    let own = carried.then(|| asked::recorded(recording)).flatten();
-    let ask = Ask {
-        dialect,
-        stream: recording.stream,
-        // Some of both.
-        array: dialect == Dialect::Gemini && recording.stream && !carried && index % 3 == 0,
-        lead: recording.lead,
-        model: &recording.model,
-        body: own.unwrap_or_else(|| asked::small(dialect, recording.stream)),
-        script: script(recording),
-    };
+    let ask = asking(recording, index, dialect);
     let told = stand.ask(client, &ask);
     let said = read::provider(recording);
     let cost = said.usage.filter(|_| said.error.is_none()).map(|usage| price(&usage, said.charged));
-    let verdict = verdict(recording, &ask, &told, &said, carried, cost);
+    let verdict = verdict(recording, &ask, &told, &said, cost);
     let cost = cost.filter(|_| verdict == Verdict::Passed).map(|cost| (told.number, cost));
     Replay { recording: index, client: dialect, verdict, cost }
 }
 
-fn verdict(
-    recording: &Recording,
-    ask: &Ask<'_>,
-    told: &Told,
-    said: &Said,
-    carried: bool,
-    cost: Option<f64>,
-) -> Verdict {
+/// What a client asks of a recording: what its own client asked, where that spoke the same dialect.
+pub(crate) fn asking(recording: &Recording, index: usize, dialect: Dialect) -> Ask<'_> {
+    let carried = recording.form.dialect() == Some(dialect);
+    let own = carried.then(|| asked::recorded(recording)).flatten();
+    Ask {
+        dialect,
+        stream: recording.stream,
+        // Some of both.
+        array: dialect == Dialect::Gemini && recording.stream && !carried && index.is_multiple_of(3),
+        lead: recording.lead,
+        model: &recording.model,
+        body: own.unwrap_or_else(|| asked::small(dialect, recording.stream)),
+        script: script(recording),
+    }
+}
+
+/// Whether a client was told what was recorded, at this cost.
+pub(crate) fn verdict(recording: &Recording, ask: &Ask<'_>, told: &Told, said: &Said, cost: Option<f64>) -> Verdict {
+    let carried = recording.form.dialect() == Some(ask.dialect);
     let heard = read::client(ask.dialect, ask.stream, ask.array, told.status, &told.body);
     if told.seen.is_empty() {
         return match told.status {
@@ -168,15 +168,13 @@ fn carried_request(ask: &Ask<'_>, told: &Told) -> Option<String> {
     if sent == expected {
         return None;
     }
-    let asks = ask.dialect == Dialect::Chat && ask.stream && !asked::wants_usage(&ask.body);
     let trees = [&expected, &sent].map(|text| serde_json::from_str::<Value>(text).unwrap_or_default());
-    let [expected, mut sent] = trees;
-    if asks && sent["stream_options"]["include_usage"] == true {
-        let options = sent["stream_options"].as_object_mut().unwrap();
-        options.remove("include_usage");
-        if options.is_empty() && expected["stream_options"].is_null() {
-            sent.as_object_mut().unwrap().remove("stream_options");
+    let [mut expected, sent] = trees;
+    if ask.dialect == Dialect::Chat && ask.stream && sent["stream_options"]["include_usage"] == true {
+        if expected["stream_options"].is_null() {
+            expected["stream_options"] = Value::Object(serde_json::Map::new());
         }
+        expected["stream_options"]["include_usage"] = true.into();
         if sent == expected {
             return None;
         }

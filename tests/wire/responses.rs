@@ -59,7 +59,10 @@ fn usage(usage: &Value) -> Option<Counts> {
 pub(crate) fn stream(events: &[Event]) -> Said {
     let events: Vec<Value> = events.iter().filter_map(Event::json).collect();
     let mut said = Said::default();
-    said.check(events.first().is_some_and(|event| text(event, "type") == "response.created"), "response.created is first");
+    said.check(
+        events.first().is_some_and(|event| text(event, "type") == "response.created"),
+        "response.created is first",
+    );
     let numbers = events.iter().enumerate();
     let in_order = numbers.into_iter().all(|(at, event)| event["sequence_number"].as_u64() == Some(at as u64));
     said.check(in_order, "sequence_number counts from 0");
@@ -92,7 +95,9 @@ pub(crate) fn stream(events: &[Event]) -> Said {
     }
     match last {
         Some(last) => agree(&mut said, last),
-        None => said.check(said.error.is_some(), "the last event is response.completed, response.incomplete or an error"),
+        None => {
+            said.check(said.error.is_some(), "the last event is response.completed, response.incomplete or an error")
+        }
     }
     said
 }

@@ -33,7 +33,10 @@ const LEADS: [(&str, &str); 21] = [
     ("gemini", ""),
     ("cohere_chat", ""),
     ("ollama_chat", ""),
-    ("vertex_ai", "      vertex_project: project\n      vertex_location: us-central1\n      vertex_credentials: '@USER@'\n"),
+    (
+        "vertex_ai",
+        "      vertex_project: project\n      vertex_location: us-central1\n      vertex_credentials: '@USER@'\n",
+    ),
     (
         "bedrock",
         "      aws_access_key_id: AKIDWIREWIREWIRE0001\n      aws_secret_access_key: wire/secret/wire/secret/0001\n      aws_region_name: us-east-1\n",
@@ -100,7 +103,8 @@ impl Stand {
         let alias = format!("{}/{upstream}", ask.lead);
         let body = ask.body.replace(MODEL, serde_json::to_string(&alias).unwrap().trim_matches('"'));
         let line = format!("POST {}", path(ask, &alias));
-        let headers = format!("{}x-request-id: wire-{number}\r\ncontent-type: application/json\r\n", credential(ask.dialect));
+        let headers =
+            format!("{}x-request-id: wire-{number}\r\ncontent-type: application/json\r\n", credential(ask.dialect));
         let reply = client.send(&line, &headers, body.as_bytes());
         let (answer, end) = reply.unwrap_or_else(|error| panic!("{line}: {error}")).rest();
         let keeps = !answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));

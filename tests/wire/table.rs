@@ -45,16 +45,21 @@ pub(crate) fn failing(recordings: &[Recording], replays: &[Replay]) -> Vec<Strin
     replays.iter().filter_map(line).collect()
 }
 
-/// Turns refusals that nobody gave a reason for into failures.
-pub(crate) fn judge(recordings: &[Recording], replays: &mut [Replay]) {
+/// Turns refusals that nobody gave a reason for into failures, and gives the reasons of the others.
+pub(crate) fn judge(recordings: &[Recording], replays: &mut [Replay]) -> Vec<String> {
+    let mut reasons = Vec::new();
     for replay in replays {
         let Verdict::Refused(message) = &replay.verdict else { continue };
-        let provider = &recordings[replay.recording].provider;
-        let known = |refused: &&super::refused::Refused| {
-            (refused.provider == "*" || refused.provider == provider) && message.contains(refused.message)
-        };
-        if REFUSED.iter().find(known).is_none() {
-            replay.verdict = Verdict::Failing(vec![format!("refused without a documented reason: {message}")]);
+        let recording = &recordings[replay.recording];
+        let known = REFUSED.iter().find(|refused| {
+            (refused.provider == "*" || refused.provider == recording.provider) && message.contains(refused.message)
+        });
+        match known {
+            Some(refused) => {
+                reasons.push(format!("refused: {} to {:?}: {}", recording.name, replay.client, refused.reason))
+            }
+            None => replay.verdict = Verdict::Failing(vec![format!("refused without a documented reason: {message}")]),
         }
     }
+    reasons
 }

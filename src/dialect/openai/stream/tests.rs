@@ -42,7 +42,9 @@ fn a_stream_passes_with_another_model() {
     let usage = Usage { prompt: 3, completion: 2, ..Usage::default() };
     assert_eq!(stream.metered(), Metered::Reported(usage));
     assert_eq!((stream.produced.sample.as_str(), stream.progress.events), ("Hello", 4));
-    assert!(stream.progress.content_seen && stream.progress.finish_seen && stream.done_seen && !stream.progress.error_seen);
+    assert!(
+        stream.progress.content_seen && stream.progress.finish_seen && stream.done_seen && !stream.progress.error_seen
+    );
 }
 
 #[test]
