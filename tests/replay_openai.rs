@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
+use tollgate::dialect::Relay;
 use tollgate::dialect::openai::{Endpoint, JsonReply, StreamEnd, StreamOptions, StreamReply};
 use tollgate::vocabulary::Metered;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tollgate::cli::Served;
 use tollgate::config::{self, Purpose};
+use tollgate::dialect::Relay;
 use tollgate::dialect::openai::{Endpoint, Request, StreamOptions, StreamReply};
 use tollgate::exchange::{Ending, Entry, Head, Opened, Planned, Sent, Surroundings, Treatment, UpstreamHead, World};
 use tollgate::json;
@@ -141,6 +142,7 @@ fn planned(world: &Arc<World>, key: Option<&[u8]>, body: Bytes) -> Result<Box<Pl
         method: "POST",
         path: "/v1/chat/completions",
         header: &header,
+        query: None,
         client_ip: Some(std::net::Ipv4Addr::LOCALHOST.into()),
         content_length: Some(body.len() as u64),
     };

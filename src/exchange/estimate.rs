@@ -1,14 +1,20 @@
 //! Cheap guesses made before a request is sent: the real figures come with the answer.
 
-use crate::dialect::openai::{Endpoint, Request};
-use crate::json::{self, Kind};
+use memchr::memmem::{self, Finder};
 
-/// Bodies up to this size are walked for their text; of larger ones the length alone is taken.
-const WALK_BYTES_MAX: usize = 64 * 1024;
+use crate::dialect::Endpoint;
+use crate::dialect::openai::Request;
+
 /// What LiteLLM takes for an answer whose length nobody bounded.
 const COMPLETION_DEFAULT: u64 = 1024;
+/// Bytes of a prompt to a token.
+const BYTES_PER_TOKEN: u64 = 4;
+/// What a picture, a sound or a page counts for, whatever its size.
+const MEDIA_BYTES: u64 = 765 * BYTES_PER_TOKEN;
+/// Shorter prompts hold no media worth looking for.
+const MEDIA_FROM_BYTES: usize = 4 * 1024;
 
-/// Tokens to reserve against limits: four bytes of prompt text to a token, and the answer's bound.
+/// Tokens to reserve against limits: four bytes of prompt to a token, and the answer's bound.
 pub(super) fn for_limits(request: &Request, tpm_limit: Option<u64>) -> u64 {
     let prompt = prompt_tokens(request);
     let completion = match (request.endpoint, request.max_tokens()) {
@@ -19,67 +25,92 @@ pub(super) fn for_limits(request: &Request, tpm_limit: Option<u64>) -> u64 {
     prompt.saturating_add(completion)
 }
 
-/// Four bytes of prompt text to a token, at least one.
+/// Four bytes of prompt to a token, at least one. The JSON around the texts counts for what a template puts there.
 pub(super) fn prompt_tokens(request: &Request) -> u64 {
-    (prompt_bytes(request) / 4).max(1)
+    let bytes: u64 = inputs(request.endpoint).iter().map(|name| member_bytes(request, name)).sum();
+    (bytes / BYTES_PER_TOKEN).max(1)
 }
 
-/// The bytes of prompt text in a request.
-fn prompt_bytes(request: &Request) -> u64 {
-    let body = &request.body[..];
-    if body.len() > WALK_BYTES_MAX {
-        return body.len() as u64;
+/// The members that hold what the model reads.
+const fn inputs(endpoint: Endpoint) -> &'static [&'static str] {
+    match endpoint {
+        Endpoint::ChatCompletions => &["messages"],
+        Endpoint::Messages | Endpoint::CountTokens => &["messages", "system"],
+        Endpoint::Responses => &["input", "instructions"],
+        Endpoint::GenerateContent | Endpoint::GeminiCountTokens => &["contents", "systemInstruction"],
+        Endpoint::Completions | Endpoint::ImageGenerations => &["prompt"],
+        Endpoint::Embeddings | Endpoint::Moderations | Endpoint::Speech => &["input"],
+        Endpoint::Rerank => &["query", "documents"],
     }
-    let texts = |name| {
-        request.document.find(body, name).map_or(0, |member| text_bytes(body, request.document.members[member].value))
+}
+
+fn member_bytes(request: &Request, name: &str) -> u64 {
+    let Some(member) = request.document.find(&request.body, name) else { return 0 };
+    let value = request.document.members[member].value.of(&request.body);
+    let whole = value.len() as u64;
+    if value.len() < MEDIA_FROM_BYTES {
+        return whole;
+    }
+    let (count, bytes) = media(value);
+    whole.saturating_sub(bytes).saturating_add(count.saturating_mul(MEDIA_BYTES))
+}
+
+/// How many media there are in base64, and their bytes: data URLs, and `data` of some length.
+fn media(value: &[u8]) -> (u64, u64) {
+    let (mut count, mut bytes) = (0, 0);
+    let mut note = |start: usize, least: u64| {
+        let rest = value.get(start..).unwrap_or_default();
+        let length = memchr::memchr(b'"', rest).unwrap_or(rest.len()) as u64;
+        if length >= least {
+            count += 1;
+            bytes += length;
+        }
     };
-    match request.endpoint {
-        Endpoint::ChatCompletions => message_bytes(request),
-        Endpoint::Completions => texts("prompt"),
-        Endpoint::Embeddings => texts("input"),
-        // Parts within parts: their JSON counts too, which is little beside the text.
-        _ => ["messages", "system", "input", "instructions", "contents", "systemInstruction", "query", "documents"]
-            .into_iter()
-            .map(|name| {
-                let member = request.document.find(body, name);
-                member.map_or(0, |member| request.document.members[member].value.of(body).len() as u64)
-            })
-            .sum(),
+    for at in memmem::find_iter(value, b";base64,") {
+        note(at + b";base64,".len(), 0);
     }
-}
-
-fn message_bytes(request: &Request) -> u64 {
-    let body = &request.body[..];
-    let Some(member) = request.document.find(body, "messages") else { return 0 };
-    let messages = json::elements(body, request.document.members[member].value);
-    let contents = messages.filter_map(|message| json::find(body, message, "content").ok().flatten());
-    contents.map(|content| text_bytes(body, content)).sum()
-}
-
-/// Bytes of a string, of the strings of a list, or of the `text` of a list's parts. A number in a list is a token.
-fn text_bytes(body: &[u8], value: json::Span) -> u64 {
-    match json::kind(value.of(body)) {
-        Some(Kind::String) => (value.of(body).len() as u64).saturating_sub(2),
-        Some(Kind::Array) => json::elements(body, value).map(|element| part_bytes(body, element)).sum(),
-        _ => 0,
+    for at in Finder::new(b"\"data\"").find_iter(value) {
+        let rest = value.get(at + b"\"data\"".len()..).unwrap_or_default();
+        let skipped = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b':')).count();
+        if rest.get(skipped) == Some(&b'"') && !rest.get(skipped + 1..).is_some_and(|data| data.starts_with(b"data:")) {
+            note(at + b"\"data\"".len() + skipped + 1, 256);
+        }
     }
+    (count, bytes)
 }
 
-fn part_bytes(body: &[u8], part: json::Span) -> u64 {
-    match json::kind(part.of(body)) {
-        Some(Kind::Object) => json::find(body, part, "text")
-            .ok()
-            .flatten()
-            .map_or(0, |text| (text.of(body).len() as u64).saturating_sub(2)),
-        Some(Kind::Number) => 4,
-        _ => text_bytes_flat(body, part),
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn tokens(endpoint: Endpoint, body: &str) -> u64 {
+        let request = Request::read(endpoint, Bytes::copy_from_slice(body.as_bytes()), Some("m")).unwrap();
+        prompt_tokens(&request)
     }
-}
 
-fn text_bytes_flat(body: &[u8], value: json::Span) -> u64 {
-    match json::kind(value.of(body)) {
-        Some(Kind::String) => (value.of(body).len() as u64).saturating_sub(2),
-        Some(Kind::Array) => (json::elements(body, value).count() as u64).saturating_mul(4),
-        _ => 0,
+    #[test]
+    fn a_token_is_four_bytes_of_what_the_model_reads() {
+        let text = "x".repeat(400);
+        let body = format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}],"user":"{text}"}}"#);
+        assert_eq!(tokens(Endpoint::ChatCompletions, &body), (400 + 31) / 4);
+        assert_eq!(tokens(Endpoint::Embeddings, r#"{"input":"12345678"}"#), 2);
+    }
+
+    #[test]
+    fn media_count_by_their_number_not_by_their_size() {
+        let data = "A".repeat(1 << 20);
+        for body in [
+            format!(
+                r#"{{"messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{data}"}}}}]}}]}}"#
+            ),
+            format!(
+                r#"{{"messages":[{{"role":"user","content":[{{"type":"image","source":{{"type":"base64","data" : "{data}"}}}}]}}]}}"#
+            ),
+        ] {
+            let tokens = tokens(Endpoint::ChatCompletions, &body);
+            assert!((765..=800).contains(&tokens), "{tokens}");
+        }
     }
 }

@@ -6,9 +6,16 @@
 mod auth;
 mod azure;
 mod carry;
+mod cohere;
 mod compatible;
+mod embedding;
+mod members;
+mod ollama;
+mod refuse;
+mod rerank;
 mod speech;
 mod target;
+mod voyage;
 
 pub use auth::{Auth, Fetch, Fetched, Unsigned, Want};
 pub use carry::{Carry, Framing, ModelPlace};
@@ -106,7 +113,8 @@ pub struct Call<'a> {
 }
 
 /// Vendors with a folder or a file of their own.
-static NATIVE: &[&dyn Provider] = &[&azure::AZURE];
+static NATIVE: &[&dyn Provider] =
+    &[&azure::AZURE, &cohere::COHERE, &cohere::COHERE_CHAT, &ollama::OLLAMA_CHAT, &voyage::VOYAGE, &voyage::JINA_AI];
 
 /// The vendor with this prefix.
 pub fn find(name: &str) -> Option<&'static dyn Provider> {
@@ -140,3 +148,6 @@ pub(crate) fn path_segment(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod for_tests;

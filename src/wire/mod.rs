@@ -1,3 +1,4 @@
 //! Incremental decoders without I/O: bytes in, events out, whatever the chunk boundaries.
 
+pub mod ndjson;
 pub mod sse;

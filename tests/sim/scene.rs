@@ -135,7 +135,8 @@ pub(crate) fn enter(
     let bearer = sending.key.map(|key| format!("Bearer {key}"));
     let header = |name: &str| (name == "authorization").then_some(bearer.as_deref()?.as_bytes());
     let client_ip = Some(std::net::Ipv4Addr::LOCALHOST.into());
-    let head = Head { method: "POST", path: sending.path, header: &header, client_ip, content_length: None };
+    let head =
+        Head { method: "POST", path: sending.path, header: &header, client_ip, query: None, content_length: None };
     match Opened::enter(world, &head, id, now)? {
         Entry::Call(opened) => Ok(opened),
         Entry::Local(_) => panic!("a call was answered locally"),
