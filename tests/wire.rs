@@ -16,6 +16,7 @@ mod wire {
     pub(crate) mod asked;
     pub(crate) mod broken;
     pub(crate) mod chat;
+    pub(crate) mod features;
     pub(crate) mod frames;
     pub(crate) mod gemini;
     pub(crate) mod messages;
@@ -25,6 +26,7 @@ mod wire {
     pub(crate) mod recording;
     pub(crate) mod refused;
     pub(crate) mod replay;
+    pub(crate) mod requests;
     pub(crate) mod responses;
     pub(crate) mod said;
     pub(crate) mod stand;
@@ -39,7 +41,7 @@ use serde::Deserialize;
 use support::rig;
 use wire::replay::{self, Replay, Verdict};
 use wire::stand::Stand;
-use wire::{broken, recording, table};
+use wire::{broken, recording, requests, table};
 
 static STAND: LazyLock<Stand> = LazyLock::new(Stand::start);
 
@@ -76,6 +78,14 @@ fn streams_come_through_in_any_pieces_and_are_never_ended_for_the_provider() {
     let (tried, wrong) = broken::all(&STAND, &recordings);
     wrong.iter().for_each(|line| println!("{line}"));
     assert!(wrong.is_empty(), "{} of {tried} streams are failing", wrong.len());
+}
+
+#[test]
+fn requests_arrive_as_their_provider_takes_them() {
+    let (sent, mut wrong) = requests::all(&STAND);
+    wrong.extend(requests::against_specifications(&sent).unwrap_or_default());
+    wrong.iter().for_each(|line| println!("{line}"));
+    assert!(wrong.is_empty(), "{} requests are failing, {} were sent", wrong.len(), sent.len());
 }
 
 /// What each exchange cost stands in the log, of streams there alone.

@@ -16,3 +16,9 @@ pub(crate) const REFUSED: [Refused; 1] = [Refused {
     message: "Invalid 'messages': expected at least one message",
     reason: "the provider refuses it in the same words: the recording is of that refusal",
 }];
+
+/// Features that a provider has no words for: refused. The feature, the beginning of the provider's prefix, and why.
+pub(crate) const UNSAID: [(&str, &str, &str); 0] = [];
+
+/// Words of a request that do not arrive at a provider: what they begin with, the beginning of the provider's prefix, and why.
+pub(crate) const LOST: [(&str, &str, &str); 0] = [];

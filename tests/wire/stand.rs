@@ -105,10 +105,16 @@ impl Stand {
         let line = format!("POST {}", path(ask, &alias));
         let headers =
             format!("{}x-request-id: wire-{number}\r\ncontent-type: application/json\r\n", credential(ask.dialect));
-        let reply = client.send(&line, &headers, body.as_bytes());
-        let (answer, end) = reply.unwrap_or_else(|error| panic!("{line}: {error}")).rest();
-        let keeps = !answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-        if end.is_err() || !keeps {
+        let (answer, end) = match client.send(&line, &headers, body.as_bytes()) {
+            Ok(reply) => reply.rest(),
+            // A connection may be closed after any answer, most of all after one that broke off.
+            Err(_) => {
+                *client = self.client();
+                let reply = client.send(&line, &headers, body.as_bytes());
+                reply.unwrap_or_else(|error| panic!("{line}: {error}")).rest()
+            }
+        };
+        if end.is_err() {
             *client = self.client();
         }
         Told {
