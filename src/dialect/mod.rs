@@ -1,8 +1,10 @@
 //! What clients speak. A dialect reads requests, edits replies and writes errors; it decides nothing.
 
+pub mod anthropic;
 mod endpoint;
 pub mod openai;
 mod relay;
+pub mod responses;
 mod route;
 
 pub use endpoint::Endpoint;
@@ -43,8 +45,12 @@ pub trait Dialect: Sync {
 
 /// The dialect of a chat; None: the call is none.
 pub fn of(endpoint: Endpoint) -> Option<&'static dyn Dialect> {
-    let _ = endpoint;
-    None
+    match endpoint {
+        Endpoint::ChatCompletions => Some(&openai::CHAT),
+        Endpoint::Responses => Some(&responses::RESPONSES),
+        Endpoint::Messages | Endpoint::CountTokens => Some(&anthropic::MESSAGES),
+        _ => None,
+    }
 }
 
 /// An error answer in the dialect of a call; in OpenAI's words where it has none, or is not known.

@@ -17,4 +17,4 @@ pub use keys::fold;
 pub use scan::{Document, Flaw, Limits, Member, ScanError, Span, scan};
 pub use splice::{Edits, JOIN_BYTES_MAX, Segments, splice};
 pub use tail::{FOUND_BYTES_MAX, Found, Tail};
-pub use text::{quote, unescape};
+pub use text::{put_escaped, put_quoted, quote, unescape};

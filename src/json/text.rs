@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::lex;
 
@@ -70,24 +70,41 @@ fn unicode(text: &[u8]) -> (char, usize) {
 
 /// Writes a text as a JSON string, quotes included.
 pub fn quote(text: &str) -> Bytes {
-    let mut quoted = Vec::with_capacity(text.len() + 2);
-    quoted.push(b'"');
-    push_escaped(&mut quoted, text);
-    quoted.push(b'"');
-    quoted.into()
+    let mut quoted = BytesMut::with_capacity(text.len() + 2);
+    put_quoted(&mut quoted, text);
+    quoted.freeze()
 }
 
-fn push_escaped(out: &mut Vec<u8>, text: &str) {
-    for byte in text.bytes() {
+/// Adds a text as a JSON string, quotes included.
+pub fn put_quoted(out: &mut BytesMut, text: &str) {
+    out.extend_from_slice(b"\"");
+    put_escaped(out, text);
+    out.extend_from_slice(b"\"");
+}
+
+/// Adds the inside of a JSON string: stretches without anything to escape are copied whole.
+pub fn put_escaped(out: &mut BytesMut, text: &str) {
+    out.reserve(text.len());
+    let mut rest = text.as_bytes();
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f);
+    while let Some(at) = rest.iter().position(is_special) {
+        let (plain, special) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = special.split_first() else { break };
         match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
-            0..0x20 | 0x7f => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => out.push(byte),
+            byte => out.extend_from_slice(&[b'\\', b'u', b'0', b'0', hex(byte >> 4), hex(byte & 15)]),
         }
+        rest = after;
     }
+    out.extend_from_slice(rest);
+}
+
+const fn hex(digit: u8) -> u8 {
+    if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 //! Reference: Azure OpenAI REST API, data plane inference (checked 2026-11).
 
 use super::target::{BadTarget, Target};
-use super::{Call, Provider, StreamUsage, path_segment};
+use super::{Call, Carry, ChatApi, Provider, StreamUsage, openai, path_segment};
 use crate::config;
+use crate::dialect::Endpoint;
 
 /// Used where the configuration names none: the newest generally available version.
 const API_VERSION: &str = "2024-10-21";
@@ -60,6 +61,10 @@ impl Provider for Azure {
     }
 
     fn path(&self, target: &Target, call: &Call<'_>) -> String {
+        if call.endpoint == Endpoint::Responses {
+            // The newer surface: no deployment in the path, no dated version.
+            return format!("{}/openai/v1{}", target.base_path, call.endpoint.path());
+        }
         format!(
             "{}/openai/deployments/{}{}{}",
             target.base_path,
@@ -67,5 +72,38 @@ impl Provider for Azure {
             call.endpoint.path(),
             target.query
         )
+    }
+    fn carry(&self, endpoint: Endpoint, _model: &str) -> Option<Carry> {
+        let plain = matches!(
+            endpoint,
+            Endpoint::ChatCompletions
+                | Endpoint::Completions
+                | Endpoint::Embeddings
+                | Endpoint::Responses
+                | Endpoint::ImageGenerations
+                | Endpoint::Speech
+        );
+        plain.then_some(Carry::PLAIN)
+    }
+
+    fn chat(&self, _model: &str) -> Option<&'static dyn ChatApi> {
+        Some(&openai::AZURE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deployment_stands_in_the_path_but_for_responses() {
+        let mut target = Target::parse("https://x.openai.azure.com").unwrap();
+        target.query = "?api-version=1".to_owned();
+        let path = |endpoint| AZURE.path(&target, &Call { endpoint, model: "a b", stream: false });
+        assert_eq!(path(Endpoint::Speech), "/openai/deployments/a%20b/audio/speech?api-version=1");
+        assert_eq!(path(Endpoint::Responses), "/openai/v1/responses");
+        let chat = AZURE.chat("m").unwrap();
+        assert_eq!(chat.path(&target, "m", true), "/openai/deployments/m/chat/completions?api-version=1");
+        assert!(AZURE.carry(Endpoint::Moderations, "m").is_none());
     }
 }

@@ -1,8 +1,9 @@
 //! Vendors with OpenAI's API: a table row each.
 
 use super::target::{BadTarget, Target};
-use super::{Call, Provider, StreamUsage};
+use super::{Call, Carry, ChatApi, Provider, StreamUsage, openai};
 use crate::config;
+use crate::dialect::Endpoint;
 
 /// One vendor. Base URLs and variable names are facts from the vendors' references, checked 2026-11.
 pub(super) struct Row {
@@ -13,6 +14,8 @@ pub(super) struct Row {
     keyless: bool,
     stream_usage: StreamUsage,
     output_cap: &'static str,
+    // What it has besides chats, completions and embeddings, carried as the client wrote it.
+    also: &'static [Endpoint],
 }
 
 const fn row(name: &'static str, base: &'static str, key_env: &'static [&'static str]) -> Row {
@@ -24,6 +27,7 @@ const fn row(name: &'static str, base: &'static str, key_env: &'static [&'static
         keyless: false,
         stream_usage: StreamUsage::WhenAsked,
         output_cap: "max_tokens",
+        also: &[],
     }
 }
 
@@ -34,7 +38,16 @@ const fn own(
     key_env: &'static [&'static str],
     base_env: &'static [&'static str],
 ) -> Row {
-    Row { name, base, key_env, base_env, keyless: true, stream_usage: StreamUsage::WhenAsked, output_cap: "max_tokens" }
+    Row {
+        name,
+        base,
+        key_env,
+        base_env,
+        keyless: true,
+        stream_usage: StreamUsage::WhenAsked,
+        output_cap: "max_tokens",
+        also: &[],
+    }
 }
 
 impl Row {
@@ -48,35 +61,56 @@ impl Row {
         self
     }
 
+    const fn also(mut self, also: &'static [Endpoint]) -> Self {
+        self.also = also;
+        self
+    }
+
     const fn always_reports(mut self) -> Self {
         self.stream_usage = StreamUsage::Always;
         self
     }
 }
 
+const RESPONSES: Endpoint = Endpoint::Responses;
+const MODERATIONS: Endpoint = Endpoint::Moderations;
+const IMAGES: Endpoint = Endpoint::ImageGenerations;
+const SPEECH: Endpoint = Endpoint::Speech;
+const RERANK: Endpoint = Endpoint::Rerank;
+
 /// Sorted by use, not by name: the order of the README's list.
-pub(super) static ROWS: [Row; 45] = [
+pub(super) static ROWS: [Row; 46] = [
     row("openai", "https://api.openai.com/v1", &["OPENAI_API_KEY"])
         .base_from(&["OPENAI_BASE_URL", "OPENAI_API_BASE"])
-        .caps_by("max_completion_tokens"),
-    row("groq", "https://api.groq.com/openai/v1", &["GROQ_API_KEY"]).base_from(&["GROQ_API_BASE"]),
-    row("mistral", "https://api.mistral.ai/v1", &["MISTRAL_API_KEY"]).base_from(&["MISTRAL_API_BASE"]).always_reports(),
-    row("deepseek", "https://api.deepseek.com/v1", &["DEEPSEEK_API_KEY"]).base_from(&["DEEPSEEK_API_BASE"]),
-    row("xai", "https://api.x.ai/v1", &["XAI_API_KEY"]).base_from(&["XAI_API_BASE"]),
+        .caps_by("max_completion_tokens")
+        .also(&[RESPONSES, MODERATIONS, IMAGES, SPEECH]),
+    row("groq", "https://api.groq.com/openai/v1", &["GROQ_API_KEY"])
+        .also(&[RESPONSES, SPEECH])
+        .base_from(&["GROQ_API_BASE"]),
+    row("mistral", "https://api.mistral.ai/v1", &["MISTRAL_API_KEY"])
+        .also(&[MODERATIONS])
+        .base_from(&["MISTRAL_API_BASE"])
+        .always_reports(),
+    row("deepseek", "https://api.deepseek.com/v1", &["DEEPSEEK_API_KEY"])
+        .also(&[RESPONSES])
+        .base_from(&["DEEPSEEK_API_BASE"]),
+    row("xai", "https://api.x.ai/v1", &["XAI_API_KEY"]).also(&[RESPONSES, IMAGES]).base_from(&["XAI_API_BASE"]),
     row(
         "together_ai",
         "https://api.together.xyz/v1",
         &["TOGETHERAI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_API_KEY"],
-    ),
+    )
+    .also(&[IMAGES, RERANK]),
     row("fireworks_ai", "https://api.fireworks.ai/inference/v1", &["FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"]),
     row("perplexity", "https://api.perplexity.ai", &["PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"]).always_reports(),
     row("openrouter", "https://openrouter.ai/api/v1", &["OPENROUTER_API_KEY", "OR_API_KEY"])
+        .also(&[RESPONSES, SPEECH, RERANK])
         .base_from(&["OPENROUTER_API_BASE"]),
     row("cerebras", "https://api.cerebras.ai/v1", &["CEREBRAS_API_KEY"]).base_from(&["CEREBRAS_API_BASE"]),
     row("deepinfra", "https://api.deepinfra.com/v1/openai", &["DEEPINFRA_API_KEY"]),
     row("nvidia_nim", "https://integrate.api.nvidia.com/v1", &["NVIDIA_NIM_API_KEY", "NVIDIA_API_KEY"])
         .base_from(&["NVIDIA_NIM_API_BASE"]),
-    own("hosted_vllm", None, &["HOSTED_VLLM_API_KEY"], &["HOSTED_VLLM_API_BASE"]),
+    own("hosted_vllm", None, &["HOSTED_VLLM_API_KEY"], &["HOSTED_VLLM_API_BASE"]).also(&[RESPONSES, RERANK]),
     own("lm_studio", Some("http://127.0.0.1:1234/v1"), &["LM_STUDIO_API_KEY"], &["LM_STUDIO_API_BASE"]),
     own("llamafile", Some("http://127.0.0.1:8080/v1"), &["LLAMAFILE_API_KEY"], &["LLAMAFILE_API_BASE"]),
     own("ollama", Some("http://127.0.0.1:11434/v1"), &["OLLAMA_API_KEY"], &["OLLAMA_API_BASE"]),
@@ -99,10 +133,23 @@ pub(super) static ROWS: [Row; 45] = [
         keyless: false,
         stream_usage: StreamUsage::WhenAsked,
         output_cap: "max_tokens",
+        also: &[],
     },
-    own("openai_like", None, &["OPENAI_LIKE_API_KEY"], &["OPENAI_LIKE_API_BASE"]),
-    own("custom_openai", None, &["OPENAI_LIKE_API_KEY"], &["OPENAI_LIKE_API_BASE"]),
-    own("litellm_proxy", None, &["LITELLM_PROXY_API_KEY"], &["LITELLM_PROXY_API_BASE"]),
+    own("openai_like", None, &["OPENAI_LIKE_API_KEY"], &["OPENAI_LIKE_API_BASE"]).also(&[RERANK]),
+    own("custom_openai", None, &["OPENAI_LIKE_API_KEY"], &["OPENAI_LIKE_API_BASE"]).also(&[
+        RESPONSES,
+        MODERATIONS,
+        IMAGES,
+        SPEECH,
+        RERANK,
+    ]),
+    own("litellm_proxy", None, &["LITELLM_PROXY_API_KEY"], &["LITELLM_PROXY_API_BASE"]).also(&[
+        RESPONSES,
+        MODERATIONS,
+        IMAGES,
+        SPEECH,
+        RERANK,
+    ]),
     row("text-completion-openai", "https://api.openai.com/v1", &["OPENAI_API_KEY"])
         .base_from(&["OPENAI_BASE_URL", "OPENAI_API_BASE"]),
     row("anyscale", "https://api.endpoints.anyscale.com/v1", &["ANYSCALE_API_KEY"]),
@@ -119,6 +166,7 @@ pub(super) static ROWS: [Row; 45] = [
     row("vercel_ai_gateway", "https://ai-gateway.vercel.sh/v1", &["VERCEL_AI_GATEWAY_API_KEY"]),
     row("wandb", "https://api.inference.wandb.ai/v1", &["WANDB_API_KEY"]),
     row("codestral", "https://codestral.mistral.ai/v1", &["CODESTRAL_API_KEY"]).always_reports(),
+    row("jina_ai", "https://api.jina.ai/v1", &["JINA_AI_API_KEY", "JINA_API_KEY"]).also(&[RERANK]),
     own(
         "docker_model_runner",
         Some("http://127.0.0.1:12434/engines/v1"),
@@ -184,11 +232,30 @@ impl Provider for Row {
     fn path(&self, target: &Target, call: &Call<'_>) -> String {
         format!("{}{}{}", target.base_path, call.endpoint.path(), target.query)
     }
+
+    fn carry(&self, endpoint: Endpoint, _model: &str) -> Option<Carry> {
+        let usual = matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings);
+        (usual || self.also.contains(&endpoint)).then_some(Carry::PLAIN)
+    }
+
+    fn chat(&self, _model: &str) -> Option<&'static dyn ChatApi> {
+        Some(&openai::CHAT)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_vendor_has_is_carried_and_nothing_else() {
+        let carried = |name: &str, endpoint| find(name).and_then(|row| row.carry(endpoint, "m")).is_some();
+        assert!(carried("openai", RESPONSES) && carried("openai", MODERATIONS) && carried("groq", SPEECH));
+        assert!(carried("jina_ai", RERANK) && carried("together_ai", RERANK) && carried("xai", IMAGES));
+        assert!(!carried("groq", MODERATIONS) && !carried("databricks", RESPONSES) && !carried("openai", RERANK));
+        assert!(ROWS.iter().all(|row| row.carry(Endpoint::ChatCompletions, "m").is_some() && row.chat("m").is_some()));
+        assert!(ROWS.iter().all(|row| row.carry(Endpoint::Messages, "m").is_none()));
+    }
 
     #[test]
     fn every_row_has_a_name_of_its_own_and_a_base_that_parses() {

@@ -3,6 +3,7 @@
 //! Nobody outside this folder matches on a vendor's name: a [`Provider`] is looked up once, when the configuration is
 //! built, and prepares a [`Target`] from which every request is written from scratch.
 
+pub mod anthropic;
 mod auth;
 mod azure;
 mod carry;
@@ -13,6 +14,7 @@ mod members;
 mod ollama;
 mod refuse;
 mod rerank;
+mod openai;
 mod speech;
 mod target;
 mod voyage;
@@ -113,8 +115,16 @@ pub struct Call<'a> {
 }
 
 /// Vendors with a folder or a file of their own.
-static NATIVE: &[&dyn Provider] =
-    &[&azure::AZURE, &cohere::COHERE, &cohere::COHERE_CHAT, &ollama::OLLAMA_CHAT, &voyage::VOYAGE, &voyage::JINA_AI];
+static NATIVE: &[&dyn Provider] = &[
+    &azure::AZURE,
+    &anthropic::ANTHROPIC,
+    &anthropic::FOUNDRY,
+    &cohere::COHERE,
+    &cohere::COHERE_CHAT,
+    &ollama::OLLAMA_CHAT,
+    &voyage::VOYAGE,
+    &voyage::JINA_AI,
+];
 
 /// The vendor with this prefix.
 pub fn find(name: &str) -> Option<&'static dyn Provider> {
@@ -131,6 +141,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The vendor that a bare model name usually means (`gpt-4o` is OpenAI's).
 pub fn guess(model: &str) -> Option<&'static str> {
+    if model.starts_with("claude-") {
+        return Some("anthropic");
+    }
     const OPENAI: [&str; 9] =
         ["gpt-", "o1", "o3", "o4", "chatgpt-", "text-embedding-", "ft:gpt-", "davinci-", "babbage-"];
     OPENAI.iter().any(|prefix| model.starts_with(prefix)).then_some("openai")

@@ -203,7 +203,7 @@ pub fn scrub(text: &str, secrets: &[&str]) -> String {
 }
 
 /// The bytes without credentials; None if there are none in them.
-pub(super) fn without_secrets(bytes: &[u8], secrets: &[&str]) -> Option<Bytes> {
+pub(in crate::dialect) fn without_secrets(bytes: &[u8], secrets: &[&str]) -> Option<Bytes> {
     scrubbing::without_secrets(bytes, secrets).map(Bytes::from)
 }
 

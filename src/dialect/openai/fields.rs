@@ -4,7 +4,7 @@ use crate::json;
 
 /// What is done with a field before a request is forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Field {
+pub(in crate::dialect) enum Field {
     /// Forwarded as it is, known or not.
     Plain,
     /// Meant for a gateway (LiteLLM's own fields): removed.
@@ -21,6 +21,12 @@ pub(super) fn guarded(folded: &str) -> Option<&'static str> {
         "streamoptions" => "stream_options",
         "maxtokens" => "max_tokens",
         "maxcompletiontokens" => "max_completion_tokens",
+        "maxoutputtokens" => "max_output_tokens",
+        "instructions" => "instructions",
+        "previousresponseid" => "previous_response_id",
+        "contents" => "contents",
+        "system" => "system",
+        "query" => "query",
         "n" => "n",
         "bestof" => "best_of",
         "user" => "user",
@@ -41,7 +47,7 @@ pub(super) fn guarded(folded: &str) -> Option<&'static str> {
 }
 
 /// What is done with the field of this name. Look-alikes of refused names are refused too.
-pub(super) fn of(key: &str) -> Field {
+pub(in crate::dialect) fn of(key: &str) -> Field {
     if is_usual(key) {
         return Field::Plain;
     }

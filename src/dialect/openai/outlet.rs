@@ -12,7 +12,7 @@ const GROWTH_BYTES: usize = 256;
 
 /// Collects the output of one chunk.
 #[derive(Debug)]
-pub(super) struct Outlet {
+pub(in crate::dialect) struct Outlet {
     chunk: Bytes,
     // Bytes of the chunk that go on as they are and were not copied yet.
     run: Range<usize>,
@@ -20,12 +20,12 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    pub(super) fn new(chunk: Bytes) -> Self {
+    pub(in crate::dialect) fn new(chunk: Bytes) -> Self {
         Self { chunk, run: 0..0, copied: BytesMut::new() }
     }
 
     /// Forwards an event as it came.
-    pub(super) fn keep(&mut self, event: &sse::Event) {
+    pub(in crate::dialect) fn keep(&mut self, event: &sse::Event) {
         match &event.place {
             Some(place) => self.keep_place(place.clone()),
             None => self.put(&event.raw),
@@ -44,7 +44,7 @@ impl Outlet {
     }
 
     /// Forwards other bytes.
-    pub(super) fn put(&mut self, bytes: &[u8]) {
+    pub(in crate::dialect) fn put(&mut self, bytes: &[u8]) {
         self.flush();
         self.reserve();
         self.copied.extend_from_slice(bytes);
@@ -65,7 +65,7 @@ impl Outlet {
     }
 
     /// Forwards an event whose data is one line at `offset`, with edits at spans of the data, in order.
-    pub(super) fn splice<'a>(
+    pub(in crate::dialect) fn splice<'a>(
         &mut self,
         event: &sse::Event,
         offset: usize,
@@ -88,7 +88,7 @@ impl Outlet {
     }
 
     /// Forwards an event whose data lies on several lines, written anew.
-    pub(super) fn rewrite<'a>(
+    pub(in crate::dialect) fn rewrite<'a>(
         &mut self,
         event: &sse::Event,
         data: &[u8],
@@ -117,7 +117,7 @@ impl Outlet {
     }
 
     /// What to send, if anything.
-    pub(super) fn end(mut self) -> Option<Bytes> {
+    pub(in crate::dialect) fn end(mut self) -> Option<Bytes> {
         if self.copied.is_empty() {
             return (!self.run.is_empty()).then(|| self.chunk.slice(self.run));
         }

@@ -8,7 +8,7 @@ use super::Endpoint;
 /// The counts of one reply. In a stream several usages are merged: of each count the largest stays, for vendors that
 /// report as they go; a count that was never there stays absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub struct Counts {
     prompt: Option<u64>,
     completion: Option<u64>,
     total: Option<u64>,
@@ -32,13 +32,13 @@ pub fn metered(endpoint: Endpoint, usage: &[u8]) -> Metered {
 
 impl Counts {
     /// Merges a usage object; anything else says nothing.
-    pub(super) fn read(&mut self, usage: &[u8]) {
+    pub fn read(&mut self, usage: &[u8]) {
         // As far as it can be read: a broken end does not take back what stood before it.
         let _broken = self.walk(&mut Cursor::new(usage));
     }
 
     /// Merges the usage within Groq's `x_groq`.
-    pub(super) fn read_wrapped(&mut self, wrapper: &[u8]) {
+    pub fn read_wrapped(&mut self, wrapper: &[u8]) {
         let mut cursor = Cursor::new(wrapper);
         let mut walk = || {
             cursor.open_object()?;
@@ -137,7 +137,7 @@ impl Counts {
     }
 
     /// What is known by now.
-    pub(super) fn metered(&self, endpoint: Endpoint) -> Metered {
+    pub fn metered(&self, endpoint: Endpoint) -> Metered {
         let (prompt, completion) = match endpoint {
             endpoint if !endpoint.writes() => (self.prompt.or(self.total), self.completion.or(Some(0))),
             _ => (self.prompt, self.completion_side()),
