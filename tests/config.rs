@@ -256,7 +256,7 @@ fn what_is_doubtful_is_a_warning_and_still_loads() {
           model_list: [{model_name: a, litellm_params: {model: openai/x}}]",
             "virtual_keys[0].models[0]: no deployment",
         ),
-        ("model_list: [{model_name: a, litellm_params: {model: anthropic/x}}]", "anthropic is not supported yet"),
+        ("model_list: [{model_name: a, litellm_params: {model: replicate/x}}]", "replicate is not supported yet"),
         ("model_list: [{model_name: a, litellm_params: {model: opnai/x}}]", "did you mean `openai`?"),
         ("model_list: [{model_name: a, litellm_params: {model: azure/x}}]", "give api_base"),
         (

@@ -2,6 +2,7 @@
 
 pub mod anthropic;
 mod endpoint;
+pub mod gemini;
 pub mod openai;
 mod relay;
 pub mod responses;
@@ -18,6 +19,11 @@ use crate::vocabulary::{Fault, Metered};
 
 /// A dialect in which chats are held.
 pub trait Dialect: Sync {
+    /// The body in the form that [`Self::read`] takes, where it must be written anew for that; None where it is as it must be.
+    fn prepare(&self, _body: &[u8]) -> Option<Bytes> {
+        None
+    }
+
     /// Reads a chat out of a body that was scanned. `stream` where the path says so and not the body.
     ///
     /// # Errors
@@ -49,6 +55,7 @@ pub fn of(endpoint: Endpoint) -> Option<&'static dyn Dialect> {
         Endpoint::ChatCompletions => Some(&openai::CHAT),
         Endpoint::Responses => Some(&responses::RESPONSES),
         Endpoint::Messages | Endpoint::CountTokens => Some(&anthropic::MESSAGES),
+        Endpoint::GenerateContent | Endpoint::GeminiCountTokens => Some(&gemini::GEMINI),
         _ => None,
     }
 }

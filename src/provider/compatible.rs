@@ -1,7 +1,7 @@
 //! Vendors with OpenAI's API: a table row each.
 
 use super::target::{BadTarget, Target};
-use super::{Call, Carry, ChatApi, Provider, StreamUsage, openai};
+use super::{Call, CallApi, Carry, ChatApi, Provider, StreamUsage, openai, rerank};
 use crate::config;
 use crate::dialect::Endpoint;
 
@@ -79,7 +79,7 @@ const SPEECH: Endpoint = Endpoint::Speech;
 const RERANK: Endpoint = Endpoint::Rerank;
 
 /// Sorted by use, not by name: the order of the README's list.
-pub(super) static ROWS: [Row; 46] = [
+pub(super) static ROWS: [Row; 44] = [
     row("openai", "https://api.openai.com/v1", &["OPENAI_API_KEY"])
         .base_from(&["OPENAI_BASE_URL", "OPENAI_API_BASE"])
         .caps_by("max_completion_tokens")
@@ -113,7 +113,6 @@ pub(super) static ROWS: [Row; 46] = [
     own("hosted_vllm", None, &["HOSTED_VLLM_API_KEY"], &["HOSTED_VLLM_API_BASE"]).also(&[RESPONSES, RERANK]),
     own("lm_studio", Some("http://127.0.0.1:1234/v1"), &["LM_STUDIO_API_KEY"], &["LM_STUDIO_API_BASE"]),
     own("llamafile", Some("http://127.0.0.1:8080/v1"), &["LLAMAFILE_API_KEY"], &["LLAMAFILE_API_BASE"]),
-    own("ollama", Some("http://127.0.0.1:11434/v1"), &["OLLAMA_API_KEY"], &["OLLAMA_API_BASE"]),
     row("github", "https://models.inference.ai.azure.com", &["GITHUB_API_KEY", "GITHUB_TOKEN"]),
     row("moonshot", "https://api.moonshot.ai/v1", &["MOONSHOT_API_KEY"]).base_from(&["MOONSHOT_API_BASE"]),
     row("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", &["DASHSCOPE_API_KEY"])
@@ -166,7 +165,6 @@ pub(super) static ROWS: [Row; 46] = [
     row("vercel_ai_gateway", "https://ai-gateway.vercel.sh/v1", &["VERCEL_AI_GATEWAY_API_KEY"]),
     row("wandb", "https://api.inference.wandb.ai/v1", &["WANDB_API_KEY"]),
     row("codestral", "https://codestral.mistral.ai/v1", &["CODESTRAL_API_KEY"]).always_reports(),
-    row("jina_ai", "https://api.jina.ai/v1", &["JINA_AI_API_KEY", "JINA_API_KEY"]).also(&[RERANK]),
     own(
         "docker_model_runner",
         Some("http://127.0.0.1:12434/engines/v1"),
@@ -233,7 +231,14 @@ impl Provider for Row {
         format!("{}{}{}", target.base_path, call.endpoint.path(), target.query)
     }
 
-    fn carry(&self, endpoint: Endpoint, _model: &str) -> Option<Carry> {
+    fn call(&self, endpoint: Endpoint, _model: &str) -> Option<&'static dyn CallApi> {
+        if endpoint == Endpoint::Rerank { rerank::of(self.name) } else { None }
+    }
+
+    fn carry(&self, endpoint: Endpoint, model: &str) -> Option<Carry> {
+        if self.call(endpoint, model).is_some() {
+            return None;
+        }
         let usual = matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings);
         (usual || self.also.contains(&endpoint)).then_some(Carry::PLAIN)
     }
@@ -251,7 +256,7 @@ mod tests {
     fn what_a_vendor_has_is_carried_and_nothing_else() {
         let carried = |name: &str, endpoint| find(name).and_then(|row| row.carry(endpoint, "m")).is_some();
         assert!(carried("openai", RESPONSES) && carried("openai", MODERATIONS) && carried("groq", SPEECH));
-        assert!(carried("jina_ai", RERANK) && carried("together_ai", RERANK) && carried("xai", IMAGES));
+        assert!(carried("together_ai", RERANK) && carried("xai", IMAGES));
         assert!(!carried("groq", MODERATIONS) && !carried("databricks", RESPONSES) && !carried("openai", RERANK));
         assert!(ROWS.iter().all(|row| row.carry(Endpoint::ChatCompletions, "m").is_some() && row.chat("m").is_some()));
         assert!(ROWS.iter().all(|row| row.carry(Endpoint::Messages, "m").is_none()));

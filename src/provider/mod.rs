@@ -6,17 +6,20 @@
 pub mod anthropic;
 mod auth;
 mod azure;
+pub mod bedrock;
 mod carry;
 mod cohere;
 mod compatible;
 mod embedding;
+mod gemini;
 mod members;
 mod ollama;
+mod openai;
 mod refuse;
 mod rerank;
-mod openai;
 mod speech;
 mod target;
+mod vertex_ai;
 mod voyage;
 
 pub use auth::{Auth, Fetch, Fetched, Unsigned, Want};
@@ -119,8 +122,13 @@ static NATIVE: &[&dyn Provider] = &[
     &azure::AZURE,
     &anthropic::ANTHROPIC,
     &anthropic::FOUNDRY,
+    &gemini::GEMINI,
+    &vertex_ai::VERTEX_AI,
+    &bedrock::BEDROCK,
+    &bedrock::BEDROCK_CONVERSE,
     &cohere::COHERE,
     &cohere::COHERE_CHAT,
+    &ollama::OLLAMA,
     &ollama::OLLAMA_CHAT,
     &voyage::VOYAGE,
     &voyage::JINA_AI,

@@ -71,7 +71,6 @@ static JINA_LIKE: Rerank = Rerank {
 };
 
 /// The rerank call of a vendor whose other calls are OpenAI's; None: it has none that is known.
-#[cfg_attr(not(test), expect(dead_code, reason = "asked by the rows of compatible vendors"))]
 pub(super) fn of(provider: &str) -> Option<&'static dyn CallApi> {
     match provider {
         "together_ai" => Some(&TOGETHER),

@@ -23,6 +23,8 @@ pub struct Target {
     pub base_path: String,
     /// `api-version` and the like, with its `?`; empty for none.
     pub query: String,
+    /// What stands in the path for the model, where the configuration says (Bedrock's `model_id`).
+    pub model_id: Option<String>,
     /// Credentials and `extra_headers`, the credential last.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -54,6 +56,7 @@ impl Target {
             port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
             authority: HeaderValue::from_str(authority.as_str()).map_err(|_| bad("a host name"))?,
             base_path: uri.path().trim_end_matches('/').to_owned(),
+            model_id: None,
             query: String::new(),
             headers: Vec::with_capacity(2),
         })

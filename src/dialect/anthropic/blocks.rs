@@ -1,11 +1,16 @@
 //! Messages and their content blocks.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use super::read::{given, list, parse, wrong};
 use crate::chat::{Api, Cache, Media, MediaKind, Message, Native, Part, Raw, Role, Source, Str, ToolCall, ToolResult};
 use crate::vocabulary::Fault;
 
+/// What stands in a call's id before a signature (Gemini's) that this API has no place for: clients give ids back as they
+/// are. LiteLLM's mark.
+pub(super) const SIGNED: &str = "__thought__";
 /// How deep blocks lie within each other at most: a tool's result with a document of blocks.
 const DEPTH_MAX: usize = 3;
 
@@ -143,6 +148,10 @@ fn block<'a>(value: Raw<'a>, at: &str, depth: usize, parts: &mut Vec<Part<'a>>) 
         return Ok(());
     }
     let block: Block<'a> = parse(value, at)?;
+    if matches!(&*block.kind, "image" | "document") && block.source.is_some_and(is_foreign) {
+        parts.push(Part::Native(Native { api: Api::Anthropic, json: value }));
+        return Ok(());
+    }
     let cache = block.cache_control.map(Mark::cache);
     let part = match &*block.kind {
         "text" => Part::Text { text: need(block.text, at, "text")?, cache },
@@ -156,15 +165,18 @@ fn block<'a>(value: Raw<'a>, at: &str, depth: usize, parts: &mut Vec<Part<'a>>) 
             return document(place, block.title, cache, at, depth, parts);
         }
         "search_result" => return search_result(block.content, block.title, block.source, cache, at, parts),
-        "tool_use" => Part::ToolCall(ToolCall {
-            id: need(block.id, at, "id")?,
-            name: need(block.name, at, "name")?,
-            arguments: block.input.and_then(given).map_or("{}", |input| input.get()).into(),
-            signature: None,
-            cache,
-        }),
+        "tool_use" => {
+            let (id, signature) = signed(need(block.id, at, "id")?);
+            Part::ToolCall(ToolCall {
+                id,
+                name: need(block.name, at, "name")?,
+                arguments: block.input.and_then(given).map_or("{}", |input| input.get()).into(),
+                signature,
+                cache,
+            })
+        }
         "tool_result" => Part::ToolResult(ToolResult {
-            id: need(block.tool_use_id, at, "tool_use_id")?,
+            id: signed(need(block.tool_use_id, at, "tool_use_id")?).0,
             name: None,
             parts: match block.content.and_then(given) {
                 Some(value) => content(value, &format!("{at}.content"), depth + 1)?,
@@ -181,6 +193,12 @@ fn block<'a>(value: Raw<'a>, at: &str, depth: usize, parts: &mut Vec<Part<'a>>) 
     };
     parts.push(part);
     Ok(())
+}
+
+/// Whether a file is somewhere that only Anthropic knows.
+fn is_foreign(source: Raw<'_>) -> bool {
+    let place = serde_json::from_str::<Place<'_>>(source.get());
+    place.is_ok_and(|place| !matches!(&*place.kind, "base64" | "text" | "url" | "file" | "content"))
 }
 
 /// Blocks that other APIs have in some form. The others are Anthropic's alone.
@@ -252,6 +270,20 @@ fn search_result<'a>(
     blocks.iter().for_each(|block| text.push_str(&block.text));
     parts.push(Part::Text { text: text.into(), cache });
     Ok(())
+}
+
+/// A call's id, and the signature of another provider's that our encoder put behind it.
+fn signed(id: Str<'_>) -> (Str<'_>, Option<Str<'_>>) {
+    match id.into_cow() {
+        Cow::Borrowed(text) => match text.split_once(SIGNED) {
+            Some((id, signature)) => (id.into(), Some(signature.into())),
+            None => (text.into(), None),
+        },
+        Cow::Owned(text) => match text.split_once(SIGNED) {
+            Some((id, signature)) => (id.to_owned().into(), Some(signature.to_owned().into())),
+            None => (text.into(), None),
+        },
+    }
 }
 
 fn need<T>(value: Option<T>, at: &str, name: &str) -> Result<T, Fault> {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::blocks::SIGNED;
 use super::calls::{Calls, Row};
 use super::whole::Whole;
 use super::writer::{Events, Form, Opening, Piece, Stop};
@@ -151,7 +152,10 @@ impl<F: Form> Sink for Writing<F> {
                 self.form.open(&Opening::Redacted(data));
                 self.form.close();
             }
-            Delta::ToolCall { index, id, name, .. } => self.call(index, id, name),
+            Delta::ToolCall { index, id, name, signature: None } => self.call(index, id, name),
+            Delta::ToolCall { index, id, name, signature: Some(signature) } => {
+                self.call(index, &format!("{id}{SIGNED}{signature}"), name);
+            }
             Delta::Arguments { index, json } => self.calls.add(index, json, &mut Blocks(&mut self.form)),
             Delta::Media { mime, data } => {
                 self.close();

@@ -99,12 +99,11 @@ fn output_config<'a>(value: Raw<'a>, chat: &mut Chat<'a>) -> Result<(), Fault> {
     for (name, value) in members.0 {
         let Some(value) = given(value) else { continue };
         match &*name {
-            "effort" => {
-                let word: Str<'_> = parse(value, "output_config.effort")?;
-                let effort = Effort::parse(&word)
-                    .ok_or_else(|| wrong("output_config.effort", "low, medium, high, xhigh or max is expected"))?;
-                chat.reasoning.get_or_insert_with(Reasoning::default).effort = Some(effort);
-            }
+            "effort" => match Effort::parse(&parse::<Str<'_>>(value, "output_config.effort")?) {
+                Some(effort) => chat.reasoning.get_or_insert_with(Reasoning::default).effort = Some(effort),
+                // A word that is newer than this.
+                None => others = true,
+            },
             "format" => chat.format = format(value, "output_config.format")?,
             _ => others = true,
         }

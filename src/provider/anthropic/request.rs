@@ -16,7 +16,7 @@ use super::thinking::{Plan, Thinking};
 use super::tools::{self, Callable, Choice, Forced};
 use super::turns::{Talk, Turn};
 use super::vendor;
-use crate::chat::{Api, Chat, Format, Raw};
+use crate::chat::{Api, Chat, Effort, Format, Raw};
 use crate::dialect::anthropic::ObjectMembers;
 use crate::provider::{Ask, Written};
 use crate::vocabulary::{Fault, Kind};
@@ -391,7 +391,12 @@ fn forced<'c>(chat: &'c Chat<'_>) -> impl Iterator<Item = (&'c str, Raw<'c>)> {
 /// The members of `output_config` that are not written from the chat's own fields.
 fn beside(value: Raw<'_>) -> Others<'_> {
     let Ok(members) = serde_json::from_str::<ObjectMembers<'_>>(value.get()) else { return Others::default() };
-    let others = members.0.into_iter().filter(|(name, _)| !matches!(&**name, "effort" | "format"));
+    let effort = |value: Raw<'_>| Effort::parse(value.get().trim_matches('"')).is_some();
+    let others = members.0.into_iter().filter(|(name, value)| match &**name {
+        "format" => false,
+        "effort" => !effort(value),
+        _ => true,
+    });
     Others(others.filter_map(|(name, value)| borrowed(name.into_cow()).map(|name| (name, value))).collect())
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Ollama {
     exception: &'static str,
 }
 
+pub(super) static OLLAMA: Ollama = Ollama { name: "ollama", exception: "OllamaException" };
+
 pub(super) static OLLAMA_CHAT: Ollama = Ollama { name: "ollama_chat", exception: "Ollama_chatException" };
 
 const BASE: &str = "http://127.0.0.1:11434";

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use crate::chat::{Answer, Api, Delta, Encoder, Finish};
+use crate::chat::{Answer, Api, Delta, Encoder, Finish, Part};
 use crate::dialect::Dialect;
 use crate::dialect::anthropic::MESSAGES;
 use crate::vocabulary::Usage;
@@ -156,6 +156,20 @@ fn inputs_are_always_objects() {
         assert!(text.contains(&format!("\"input\":{input}")), "{text}");
         assert!(text.contains(r#""stop_reason":"tool_use""#));
     }
+}
+
+#[test]
+fn a_calls_signature_comes_back_with_its_id() {
+    let call = Delta::ToolCall { index: 0, id: "a", name: "f", signature: Some("S+/=") };
+    let text = whole(&[call], None);
+    assert!(text.contains(r#""id":"a__thought__S+/=","name":"f""#), "{text}");
+    let request = r#"{"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"a__thought__S+/=","name":"f","input":{}}]},
+        {"role":"user","content":[{"type":"tool_result","tool_use_id":"a__thought__S+\/="}]}]}"#;
+    let chat = MESSAGES.read(request.as_bytes(), false).unwrap();
+    let Part::ToolCall(call) = &chat.messages[0].parts[0] else { panic!() };
+    assert_eq!((&*call.id, call.signature.as_deref()), ("a", Some("S+/=")));
+    let Part::ToolResult(result) = &chat.messages[1].parts[0] else { panic!() };
+    assert_eq!(&*result.id, "a");
 }
 
 #[test]

@@ -134,20 +134,29 @@ fn what_is_wrong_is_said_with_its_place() {
         (r#"{"messages":[{"role":"user","content":[{"text":"x"}]}]}"#, "messages[0].content[0]"),
         (r#"{"messages":[{"role":"user","content":[{"type":"text"}]}]}"#, "messages[0].content[0].text"),
         (
-            r#"{"messages":[{"role":"user","content":[{"type":"image","source":{"type":"x"}}]}]}"#,
-            "messages[0].content[0].source.type",
+            r#"{"messages":[{"role":"user","content":[{"type":"image","source":{"type":"url"}}]}]}"#,
+            "messages[0].content[0].source.url",
         ),
         (r#"{"messages":[],"max_tokens":"many"}"#, "max_tokens"),
         (r#"{"messages":[],"temperature":"hot"}"#, "temperature"),
         (r#"{"messages":[],"tool_choice":{"type":"tool"}}"#, "tool_choice.name"),
         (r#"{"messages":[],"tools":[{"description":"x"}]}"#, "tools[0].name"),
-        (r#"{"messages":[],"output_config":{"effort":"huge"}}"#, "output_config.effort"),
+        (r#"{"messages":[],"output_config":{"effort":5}}"#, "output_config.effort"),
         (r#"{"messages":[],"system":[{"type":"text","text":5}]}"#, "system[0]"),
     ] {
         let fault = read(body).unwrap_err();
         assert_eq!((fault.kind, fault.param.as_deref()), (Kind::BadRequest, Some(at)), "{fault}");
         assert!(fault.public.starts_with(at), "{fault}");
     }
+}
+
+#[test]
+fn newer_words_are_kept_for_those_who_know_them() {
+    let text = r#"{"output_config":{"effort":"huge"},"messages":[{"role":"user","content":[
+        {"type":"image","source":{"type":"cloud","at":"x"}},{"type":"new","x":1}]}]}"#;
+    let chat = read(text).unwrap();
+    assert!(chat.messages[0].parts.iter().all(|part| matches!(part, Part::Native(_))));
+    assert_eq!((&*chat.native[0].1, chat.native[0].2.get()), ("output_config", r#"{"effort":"huge"}"#));
 }
 
 #[test]

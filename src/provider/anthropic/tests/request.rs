@@ -371,6 +371,16 @@ fn small_things_are_kept_or_named() {
 }
 
 #[test]
+fn newer_words_go_on() {
+    let text = r#"{"max_tokens":5,"output_config":{"effort":"huge","format":null,"task_budget":{"total":9}},"messages":[{"role":"user","content":"hi"}]}"#;
+    let chat = MESSAGES.read(text.as_bytes(), false).unwrap();
+    let written = try_write(&chat, "claude-opus-4-6", Flavour::Anthropic).unwrap();
+    let body = std::str::from_utf8(&written.body).unwrap();
+    assert!(body.ends_with(r#""output_config":{"effort":"huge","task_budget":{"total":9}}}"#), "{body}");
+    assert_eq!(written.headers[0].1, "task-budgets-2026-03-13");
+}
+
+#[test]
 fn a_subscription_keeps_its_beta_beside_others() {
     let mut chat = chat();
     chat.native.push((Api::Anthropic, "anthropic_beta".into(), raw("\"a-1, b-2\"")));
