@@ -21,7 +21,7 @@ pub(crate) fn whole(value: &Value) -> Said {
         });
     }
     let legacy = &choice["message"]["function_call"];
-    if legacy.is_object() && said.calls.is_empty() {
+    if !text(legacy, "name").is_empty() && said.calls.is_empty() {
         let arguments = arguments(&legacy["arguments"]);
         said.calls.push(Call { id: String::new(), name: text(legacy, "name").to_owned(), arguments });
     }
@@ -104,6 +104,7 @@ fn message(message: &Value, said: &mut Said) {
         _ => {}
     }
     said.text.push_str(text(message, "refusal"));
+    said.text.push_str(text(&message["audio"], "transcript"));
     let plain = ["reasoning_content", "reasoning"].into_iter().map(|name| text(message, name));
     match plain.into_iter().find(|thought| !thought.is_empty()) {
         Some(thought) => said.thinking.push_str(thought),

@@ -142,9 +142,11 @@ fn cohere_end(reason: &str) -> Option<End> {
 
 fn cohere_usage(usage: &Value) -> Option<Counts> {
     let tokens = &usage["tokens"];
-    let prompt = tokens["input_tokens"].as_f64()? as u64;
+    // Pictures are counted beside the text.
+    let prompt = tokens["input_tokens"].as_f64()? as u64 + count(tokens, "image_tokens");
     let completion = tokens["output_tokens"].as_f64().unwrap_or(0.0) as u64;
-    Some(Counts { prompt, completion, cached: count(usage, "cached_tokens").min(prompt), ..Counts::default() })
+    let reasoning = count(tokens, "reasoning_tokens");
+    Some(Counts { prompt, completion, cached: count(usage, "cached_tokens").min(prompt), written: 0, reasoning })
 }
 
 /// Reads an answer of Ollama's: its one object, or the many of a stream.

@@ -15,6 +15,10 @@ pub(crate) fn provider(recording: &Recording) -> Said {
 /// What a provider would have said in a recording with this body.
 pub(crate) fn answer(recording: &Recording, body: &[u8]) -> Said {
     let text = String::from_utf8_lossy(body);
+    if recording.stream && body.is_empty() {
+        // A stream that never began: the client is told so.
+        return Said::failed("");
+    }
     let whole = serde_json::from_str::<Value>(&text);
     if recording.status >= 400 {
         let message = whole.ok().and_then(|value| error_message(&value)).unwrap_or_else(|| text.trim().to_owned());

@@ -21,4 +21,13 @@ pub(crate) const REFUSED: [Refused; 1] = [Refused {
 pub(crate) const UNSAID: [(&str, &str, &str); 0] = [];
 
 /// Words of a request that do not arrive at a provider: what they begin with, the beginning of the provider's prefix, and why.
-pub(crate) const LOST: [(&str, &str, &str); 0] = [];
+pub(crate) const LOST: [(&str, &str, &str); 4] = [
+    (
+        "wire-call",
+        "mistral",
+        "ids of calls must be nine letters and digits: they are made anew, alike in call and result",
+    ),
+    ("wire-thought", "openai", "a chat has no place for thoughts"),
+    ("wire-thought", "mistral", "a thought signed by somebody else is none of its own"),
+    ("wire-thought", "anthropic", "a thought without a signature would be refused"),
+];

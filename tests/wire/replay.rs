@@ -104,11 +104,18 @@ pub(crate) fn asking(recording: &Recording, index: usize, dialect: Dialect) -> A
         stream: recording.stream,
         // Some of both.
         array: dialect == Dialect::Gemini && recording.stream && !carried && index.is_multiple_of(3),
-        lead: recording.lead,
+        lead: lead(recording, dialect),
         model: &recording.model,
         body: own.unwrap_or_else(|| asked::small(dialect, recording.stream)),
         script: script(recording),
     }
+}
+
+/// Vendors that have the Responses API besides are asked in it: their chats are played by one who has not.
+fn lead(recording: &Recording, dialect: Dialect) -> &'static str {
+    const BOTH: [&str; 6] = ["openai", "azure", "groq", "deepseek", "xai", "openrouter"];
+    let both = recording.form == Form::Chat && dialect == Dialect::Responses && BOTH.contains(&recording.lead);
+    if both { "openai_like" } else { recording.lead }
 }
 
 /// Whether a client was told what was recorded, at this cost.

@@ -33,6 +33,7 @@ pub(crate) fn whole(value: &Value) -> Said {
     }
     said.end = end(value);
     said.usage = usage(&value["usage"]);
+    said.charged = value["usage"]["cost"].as_f64().filter(|cost| *cost > 0.0);
     said
 }
 
@@ -50,7 +51,7 @@ fn usage(usage: &Value) -> Option<Counts> {
         prompt: count(usage, "input_tokens"),
         completion: count(usage, "output_tokens"),
         cached: count(&usage["input_tokens_details"], "cached_tokens"),
-        written: 0,
+        written: count(&usage["input_tokens_details"], "cache_write_tokens"),
         reasoning: count(&usage["output_tokens_details"], "reasoning_tokens"),
     })
 }
@@ -109,5 +110,5 @@ fn agree(said: &mut Said, last: Said) {
     let plain = |said: &Said| said.calls.iter().map(|call| format!("{call:?}")).collect::<Vec<_>>();
     said.check(plain(said) == plain(&last), "the whole answer has the calls of its deltas");
     said.error = last.error.or(said.error.take());
-    (said.end, said.usage) = (last.end, last.usage);
+    (said.end, said.usage, said.charged) = (last.end, last.usage, last.charged);
 }

@@ -105,7 +105,10 @@ def ollama():
     defs["Message"]["properties"]["images"] = {"type": "array", "items": {"type": "string"}}
     defs["Message"]["properties"]["tool_call_id"] = {"type": "string"}
     defs["ToolCall"]["properties"]["id"] = {"type": "string"}
-    defs["ollama___types__Tool__Function"]["properties"]["parameters"] = {"type": "object"}
+    # Any schema is taken; the SDK only makes simple ones.
+    for name in ("Function", "ollama___types__Tool__Function"):
+        if "parameters" in defs[name].get("properties", {}):
+            defs[name]["properties"]["parameters"] = {"type": "object"}
     return closed({"$ref": "#/$defs/ChatRequest", "$defs": defs})
 
 
