@@ -472,7 +472,14 @@ fn parsed(mut seen: Seen) -> Seen {
 }
 
 fn answer() -> Answer {
-    Answer { id: "x-1".to_owned(), model: "mine".to_owned(), created: 0, include_usage: true, request: Bytes::new() }
+    Answer {
+        id: "x-1".to_owned(),
+        model: "mine".to_owned(),
+        created: 0,
+        include_usage: true,
+        array: false,
+        request: Bytes::new(),
+    }
 }
 
 /// Sends pieces to two sinks.

@@ -445,6 +445,7 @@ fn answer() -> Answer {
         model: "group".to_owned(),
         created: 0,
         include_usage: true,
+        array: false,
         request: Bytes::new(),
     }
 }

@@ -225,7 +225,14 @@ fn decode(body: &str, size: usize) -> (Heard, Result<DecodeEnd, String>, Metered
 }
 
 fn answer() -> Answer {
-    Answer { id: "x-1".to_owned(), model: "mine".to_owned(), created: 1, include_usage: true, request: Bytes::new() }
+    Answer {
+        id: "x-1".to_owned(),
+        model: "mine".to_owned(),
+        created: 1,
+        include_usage: true,
+        array: false,
+        request: Bytes::new(),
+    }
 }
 
 /// Sends on to an encoder what a provider says.

@@ -254,6 +254,7 @@ fn answer(request: &str) -> Answer {
         model: "model".to_owned(),
         created: 1,
         include_usage: false,
+        array: false,
         request: Bytes::copy_from_slice(request.as_bytes()),
     }
 }

@@ -68,9 +68,10 @@ pub fn error(call: Option<Endpoint>, fault: &Fault, status: u16, request_id: &st
     }
 }
 
-/// A fault as the last event of a stream that has begun.
-pub fn error_event(call: Endpoint, fault: &Fault) -> Bytes {
+/// A fault as the last event of a stream that has begun; `array`: as the last element of one.
+pub fn error_event(call: Endpoint, array: bool, fault: &Fault) -> Bytes {
     match of(call) {
+        Some(_) if array => gemini::GEMINI_ARRAY.error_event(fault),
         Some(dialect) => dialect.error_event(fault),
         None => openai::error::event(fault),
     }

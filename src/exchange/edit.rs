@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 use super::Deployment;
 use super::plan::Planned;
+use super::way::BETA;
 use crate::dialect::Endpoint;
 use crate::json::{self, Edits, Segments};
-use crate::provider::{Carry, ModelPlace, StreamUsage};
+use crate::provider::{Carry, Framing, ModelPlace, StreamUsage};
 
 type Members = smallvec::SmallVec<[usize; 8]>;
 
@@ -28,6 +29,7 @@ pub(super) fn carried(planned: &Planned, deployment: &Deployment, model: &str, c
             edits.insert(name, value.as_bytes());
         }
     }
+    betas(planned, carry, &mut edits);
     stream_usage(planned, deployment, &dropped, &mut edits);
     defaults(planned, deployment, &dropped, &mut edits);
     extra_body(planned, deployment, &dropped, &mut edits);
@@ -48,6 +50,18 @@ pub(super) fn in_clients_form(planned: &Planned, deployment: &Deployment) -> Byt
         return request.body.clone();
     }
     json::splice(&request.body, &request.document, &edits).to_bytes()
+}
+
+/// Anthropic's betas stand in the body where Bedrock has the model.
+fn betas(planned: &Planned, carry: &Carry, edits: &mut Edits) {
+    let betas = planned.own_headers.iter().find(|(name, _)| name == BETA).and_then(|(_, value)| value.to_str().ok());
+    let request = &planned.request;
+    if let Some(betas) = betas.filter(|_| carry.framing == Framing::AwsChunks)
+        && request.document.find(&request.body, "anthropic_beta").is_none()
+    {
+        let list: Vec<_> = betas.split(',').map(str::trim).filter(|beta| !beta.is_empty()).map(json::quote).collect();
+        edits.insert("anthropic_beta", &[b"[".as_slice(), &list.join(&b","[..]), b"]"].concat());
+    }
 }
 
 fn model_member(planned: &Planned, model: &str, edits: &mut Edits) {

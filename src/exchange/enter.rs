@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 
 use super::local::{self, LocalAnswer};
+use super::way::BETA;
 use super::{Ending, World};
 use crate::dialect::{self, Endpoint, PathStream, Route};
 use crate::policy::{Caller, Presented, present};
@@ -98,6 +100,7 @@ pub struct Opened {
     pub(super) endpoint: Endpoint,
     pub(super) path_model: Option<String>,
     pub(super) path_stream: PathStream,
+    pub(super) own_headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// An exchange that was not let through: the fault to answer with, and what to close it by.
@@ -169,7 +172,11 @@ impl Opened {
         }
         match route {
             Route::Call { endpoint, model, stream } => match announced(world, head) {
-                Ok(()) => Ok(Entry::Call(Box::new(Self { common, endpoint, path_model: model, path_stream: stream }))),
+                Ok(()) => {
+                    let own_headers = own_headers(endpoint, head);
+                    let opened = Self { common, endpoint, path_model: model, path_stream: stream, own_headers };
+                    Ok(Entry::Call(Box::new(opened)))
+                }
                 Err(fault) => Err(Refused::new(common, fault)),
             },
             other => match local::for_callers(world, &other, common.caller.as_ref()) {
@@ -243,6 +250,18 @@ fn address(world: &World, head: &Head<'_>) -> Option<IpAddr> {
     }
     let forwarded = (head.header)("x-forwarded-for").and_then(|value| std::str::from_utf8(value).ok());
     forwarded.and_then(|list| list.rsplit(',').next()).and_then(|ip| ip.trim().parse().ok()).or(head.client_ip)
+}
+
+/// Headers that belong to the dialect: a provider that speaks it gets them.
+fn own_headers(endpoint: Endpoint, head: &Head<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    if !matches!(endpoint, Endpoint::Messages | Endpoint::CountTokens) {
+        return Vec::new();
+    }
+    let own = |name: &'static str| {
+        let value = (head.header)(name).filter(|value| value.len() <= 1024)?;
+        Some((HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?))
+    };
+    ["anthropic-version", BETA].into_iter().filter_map(own).collect()
 }
 
 fn announced(world: &World, head: &Head<'_>) -> Result<(), Fault> {

@@ -1,10 +1,11 @@
 //! A translated answer: what a provider's decoder reads, a dialect's encoder writes, counted on the way.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::chat::{Answer, Broken, DecodeEnd, Decoder, Delta, Encoder, Produced, Sink, Unwrap, Unwrapped};
 use crate::dialect::{Dialect, Progress, Relay, StreamEnd};
 use crate::provider::ChatApi;
+use crate::provider::bedrock::Unchunk;
 use crate::vocabulary::Metered;
 
 /// A stream while it is translated.
@@ -84,6 +85,48 @@ impl Relay for Interpreted {
 
     fn progress(&self) -> Progress {
         self.progress
+    }
+}
+
+/// A stream in AWS's framing, passed on in the dialect of the events that it carries.
+pub(super) struct Unframed {
+    unchunk: Unchunk,
+    relay: Box<dyn Relay>,
+    events: BytesMut,
+}
+
+impl Unframed {
+    pub(super) fn new(relay: Box<dyn Relay>, event_bytes_max: usize) -> Self {
+        Self { unchunk: Unchunk::new(event_bytes_max), relay, events: BytesMut::new() }
+    }
+}
+
+impl Relay for Unframed {
+    fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), Broken> {
+        let read = self.unchunk.push(chunk, &mut self.events);
+        if !self.events.is_empty() {
+            self.relay.push(self.events.split().freeze(), out)?;
+        }
+        read
+    }
+
+    fn finish(&mut self, out: &mut Vec<Bytes>) -> StreamEnd {
+        match self.unchunk.finish() {
+            DecodeEnd::Complete => self.relay.finish(out),
+            DecodeEnd::Truncated => StreamEnd::Truncated,
+        }
+    }
+
+    fn metered(&self) -> Metered {
+        self.relay.metered()
+    }
+
+    fn produced(&self) -> &Produced {
+        self.relay.produced()
+    }
+
+    fn progress(&self) -> Progress {
+        self.relay.progress()
     }
 }
 

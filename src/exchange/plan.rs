@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 
 use super::attempt::Current;
 use super::close::Bill;
@@ -29,6 +30,7 @@ pub struct Planned {
     pub(super) request: Request,
     pub(super) group: Arc<Group>,
     pub(super) captured: Option<Box<str>>,
+    pub(super) own_headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) tokens: u64,
     pub(super) permit: Permit,
     pub(super) hold: Option<Hold>,
@@ -52,7 +54,7 @@ impl Opened {
     /// # Errors
     /// The body is not a request, the model is not known or not allowed, or a limit or budget has no room.
     pub fn plan(self, body: Bytes, arrived: Now, now: Now) -> Result<Box<Planned>, Box<Refused>> {
-        let Self { mut common, endpoint, path_model, path_stream } = self;
+        let Self { mut common, endpoint, path_model, path_stream, own_headers } = self;
         common.bytes_in = body.len() as u64;
         let limits = json::Limits::default();
         let request = match Request::read_within(&limits, endpoint, body, path_model.as_deref(), path_stream) {
@@ -76,6 +78,7 @@ impl Opened {
             request,
             group: resolved.group,
             captured: resolved.captured,
+            own_headers,
             tokens,
             permit,
             hold: None,

@@ -5,20 +5,20 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::attempt::Again;
-use super::interpret::{self, Interpreted};
+use super::interpret::{self, Interpreted, Unframed};
 use super::plan::Planned;
 use super::way::Way;
 use crate::chat::{Answer, Api, Broken, Produced};
 use crate::dialect::openai::{JsonReply, StreamOptions, StreamReply, error};
 use crate::dialect::{self, Relay, RelayOptions, StreamEnd};
 use crate::json::{self, Segments};
-use crate::provider::{ChatApi, StreamUsage};
+use crate::provider::{Carry, ChatApi, Framing, StreamUsage};
 use crate::vocabulary::{Fault, Kind, Metered, Now, Secret};
 
 /// The most of an upstream's error body that is read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// The longest event of a stream.
-const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+const EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What the head of an upstream's answer says.
 #[derive(Clone, Copy, Debug)]
@@ -150,7 +150,8 @@ impl Planned {
 
     fn relay_options(&self) -> RelayOptions {
         RelayOptions {
-            model_json: Some(json::quote(self.request.model.as_str())),
+            // Google's `modelVersion` tells a version, not the name that was asked for.
+            model_json: (!self.request.endpoint.is_gemini()).then(|| json::quote(self.request.model.as_str())),
             event_bytes_max: EVENT_BYTES_MAX,
             secrets: self.secrets(),
             array: self.request.array,
@@ -390,7 +391,7 @@ impl Planned {
 
     /// An error as the last event of a stream that has begun, in the client's dialect.
     pub fn error_event(&self, fault: &Fault) -> Bytes {
-        dialect::error_event(self.request.endpoint, fault)
+        dialect::error_event(self.request.endpoint, self.request.array, fault)
     }
 
     /// The upstream's message without our credentials.
@@ -428,8 +429,13 @@ impl Planned {
 }
 
 /// The stream in the framing that the provider sends it in.
-fn frame(_way: Option<Way>, relay: Box<dyn Relay>) -> Box<dyn Relay> {
-    relay
+fn frame(way: Option<Way>, relay: Box<dyn Relay>) -> Box<dyn Relay> {
+    match way {
+        Some(Way::Carried(Carry { framing: Framing::AwsChunks, .. })) => {
+            Box::new(Unframed::new(relay, EVENT_BYTES_MAX))
+        }
+        _ => relay,
+    }
 }
 
 /// The status that an error body names, as OpenRouter does: `{"error":{"code":429}}`.

@@ -10,8 +10,11 @@ use crate::chat::{self, Unsupported};
 use crate::dialect::{self, Dialect, Endpoint};
 use crate::json::Segments;
 use crate::pricing::Price;
-use crate::provider::{Ask, Call, CallApi, Carry, ChatApi};
+use crate::provider::{Ask, Call, CallApi, Carry, ChatApi, Framing};
 use crate::vocabulary::{Fault, Kind};
+
+/// Anthropic's betas.
+pub(super) const BETA: &str = "anthropic-beta";
 
 /// How a call is spoken to a deployment.
 #[derive(Clone, Copy)]
@@ -58,7 +61,8 @@ impl Planned {
             let call = Call { endpoint, model, stream: self.request.stream };
             let path = deployment.path(&call).ok_or_else(|| no_path(&provider.path(&deployment.target, &call)))?;
             let body = edit::carried(self, deployment, model, &carry);
-            return Ok(Spoken::of(Way::Carried(carry), path, body));
+            let headers = self.own_headers(deployment, &carry);
+            return Ok(Spoken { headers, ..Spoken::of(Way::Carried(carry), path, body) });
         }
         let ask = Ask {
             model,
@@ -92,6 +96,24 @@ impl Planned {
         Err(Fault::client(Kind::BadRequest, text).param("model"))
     }
 
+    /// Headers of the client's that belong to the dialect: which of its betas it wants. A deployment's own go before them.
+    fn own_headers(&self, deployment: &Deployment, carry: &Carry) -> Vec<(HeaderName, HeaderValue)> {
+        if carry.framing == Framing::AwsChunks {
+            // They stand in the body there.
+            return Vec::new();
+        }
+        let own = |(name, value): &(HeaderName, HeaderValue)| {
+            let joined = match deployment.headers.get(name) {
+                Some(ours) if name == BETA => {
+                    HeaderValue::from_bytes(&[ours.as_bytes(), b",", value.as_bytes()].concat()).ok()?
+                }
+                _ => value.clone(),
+            };
+            Some((name.clone(), joined))
+        };
+        self.own_headers.iter().filter_map(own).collect()
+    }
+
     fn speak_chat(
         &self,
         deployment: &Deployment,
@@ -100,7 +122,8 @@ impl Planned {
         api: &'static dyn ChatApi,
     ) -> Result<Spoken, Fault> {
         let body = edit::in_clients_form(self, deployment);
-        let mut chat = dialect.read(&body, self.request.stream)?;
+        let prepared = dialect.prepare(&body);
+        let mut chat = dialect.read(prepared.as_deref().unwrap_or(&body), self.request.stream)?;
         let settings = &deployment.settings;
         for (name, value) in settings.extra_body.iter().filter(|(name, _)| name != "model" && name != "stream") {
             if let Ok(value) = serde_json::from_str(value) {

@@ -51,7 +51,7 @@ impl Dialect for Gemini {
     }
 
     fn encoder(&self, answer: Answer, stream: bool) -> Box<dyn Encoder> {
-        let framing = match (stream, self.array) {
+        let framing = match (stream, self.array || answer.array) {
             (false, _) => encode::Framing::Whole,
             (true, false) => encode::Framing::Sse,
             (true, true) => encode::Framing::Array,

@@ -81,7 +81,14 @@ fn schemas_in_googles_form_become_json_schema() {
 }
 
 fn answer() -> Answer {
-    Answer { id: "x-1".into(), model: "group".into(), created: 0, include_usage: true, request: Bytes::new() }
+    Answer {
+        id: "x-1".into(),
+        model: "group".into(),
+        created: 0,
+        include_usage: true,
+        array: false,
+        request: Bytes::new(),
+    }
 }
 
 fn usage() -> Usage {

@@ -213,7 +213,8 @@ struct Writing<'c, 'a> {
 impl<'c> Writing<'c, '_> {
     fn write(mut self, ask: &Ask<'c>, system: Vec<Block<'c>>, messages: Vec<Turn<'c>>) -> Result<Written, Fault> {
         let chat = self.chat;
-        let plan = Plan::of(chat, self.claude);
+        let max_tokens = bound(chat, ask);
+        let plan = Plan::of(chat, self.claude).within(max_tokens);
         self.dropped.extend(plan.dropped.map(str::to_owned));
         let mut tools = tools::tools(chat, self.claude, &mut self.betas, &mut self.dropped)?;
         let format = chat.format.as_ref().and_then(|format| self.native_format(format));
@@ -221,7 +222,6 @@ impl<'c> Writing<'c, '_> {
         let forced = schema_tool.as_ref().map(|_| plan.budget_tokens().map_or(Forced::Yes, |_| Forced::No));
         tools.extend(schema_tool);
         let tool_choice = tools::choice(chat, !tools.is_empty(), forced);
-        let max_tokens = bound(chat, ask, &plan);
         let samplers = self.samplers(&plan);
         let mut members = self.members();
         let thinking = match members.thinking {
@@ -408,14 +408,9 @@ fn borrowed(name: Cow<'_, str>) -> Option<&str> {
     }
 }
 
-/// The bound on the answer, thoughts included: more than the thoughts alone.
-fn bound(chat: &Chat<'_>, ask: &Ask<'_>, plan: &Plan) -> u64 {
-    let usual = ask.output_max.unwrap_or(OUTPUT_TOKENS_USUAL);
-    let asked = chat.max_tokens.unwrap_or(usual);
-    let Some(budget) = plan.budget_tokens().filter(|budget| asked <= *budget) else { return asked };
-    let answer = chat.max_tokens.unwrap_or(OUTPUT_TOKENS_USUAL);
-    let raised = budget.saturating_add(answer.max(1));
-    ask.output_max.filter(|most| *most > budget).map_or(raised, |most| raised.min(most))
+/// The bound on the answer, thoughts included. Never more than the client asked for: it is what the budget holds.
+fn bound(chat: &Chat<'_>, ask: &Ask<'_>) -> u64 {
+    chat.max_tokens.or(ask.output_max).unwrap_or(OUTPUT_TOKENS_USUAL)
 }
 
 fn header(betas: &[String]) -> Result<Vec<(HeaderName, HeaderValue)>, Fault> {

@@ -94,6 +94,19 @@ impl Plan {
         Self { config: None, effort: self.effort, dropped }
     }
 
+    /// Thoughts leave room for an answer within the bound on both; where there is no room for a thought, there is none.
+    pub(super) fn within(self, max_tokens: u64) -> Self {
+        let Some(Config::Enabled { budget_tokens, display }) = self.config else { return self };
+        if budget_tokens < max_tokens {
+            return self;
+        }
+        let room = (max_tokens - max_tokens / 4).max(BUDGET_TOKENS_MIN);
+        if room >= max_tokens {
+            return Self { config: None, effort: self.effort, dropped: Some("thinking") };
+        }
+        Self { config: Some(Config::Enabled { budget_tokens: room, display }), ..self }
+    }
+
     /// Whether the model will think.
     pub(super) fn is_on(&self) -> bool {
         matches!(self.config, Some(Config::Enabled { .. } | Config::Adaptive { .. }))

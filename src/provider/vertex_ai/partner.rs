@@ -1,9 +1,11 @@
 //! Models of others at Vertex AI: Anthropic's, Mistral's, and those behind the endpoint in OpenAI's form.
 
+use crate::chat::{Broken, Chat, Decoder, Sink};
 use crate::dialect::Endpoint;
 use crate::provider::speech::ChatApi;
 use crate::provider::target::Target;
-use crate::provider::{Call, Carry, Framing, ModelPlace};
+use crate::provider::{Ask, Call, Carry, Framing, ModelPlace, Written, anthropic, openai};
+use crate::vocabulary::{Fault, Metered};
 
 use super::segment;
 
@@ -74,6 +76,62 @@ pub(super) fn carry(endpoint: Endpoint, maker: Maker) -> Option<Carry> {
 /// The API that chats are translated to.
 pub(super) fn chat(maker: Maker) -> Option<&'static dyn ChatApi> {
     match maker {
-        Maker::Anthropic | Maker::Google | Maker::Mistral | Maker::Open => None,
+        Maker::Google => None,
+        Maker::Anthropic => Some(&CLAUDE),
+        Maker::Mistral | Maker::Open => Some(&IN_OPENAIS_FORM),
+    }
+}
+
+/// Claude, through Anthropic's messages.
+struct Claude;
+
+static CLAUDE: Claude = Claude;
+
+impl ChatApi for Claude {
+    fn supported(&self, model: &str) -> &'static [&'static str] {
+        anthropic::MESSAGES.supported(model)
+    }
+
+    fn write(&self, chat: &Chat<'_>, ask: &Ask<'_>) -> Result<Written, Fault> {
+        anthropic::write_body(chat, ask, anthropic::Flavour::Vertex)
+    }
+
+    fn path(&self, target: &Target, model: &str, stream: bool) -> String {
+        path(target, &Call { endpoint: Endpoint::Messages, model, stream })
+    }
+
+    fn decoder(&self, event_bytes_max: usize) -> Box<dyn Decoder> {
+        anthropic::MESSAGES.decoder(event_bytes_max)
+    }
+
+    fn read(&self, body: &[u8], sink: &mut dyn Sink) -> Result<Metered, Broken> {
+        anthropic::read(body, sink)
+    }
+}
+
+/// Models in OpenAI's form, at the paths that they have here.
+struct InOpenAisForm;
+
+static IN_OPENAIS_FORM: InOpenAisForm = InOpenAisForm;
+
+impl ChatApi for InOpenAisForm {
+    fn supported(&self, model: &str) -> &'static [&'static str] {
+        openai::CHAT.supported(model)
+    }
+
+    fn write(&self, chat: &Chat<'_>, ask: &Ask<'_>) -> Result<Written, Fault> {
+        openai::CHAT.write(chat, ask)
+    }
+
+    fn path(&self, target: &Target, model: &str, stream: bool) -> String {
+        path(target, &Call { endpoint: Endpoint::ChatCompletions, model, stream })
+    }
+
+    fn decoder(&self, event_bytes_max: usize) -> Box<dyn Decoder> {
+        openai::CHAT.decoder(event_bytes_max)
+    }
+
+    fn read(&self, body: &[u8], sink: &mut dyn Sink) -> Result<Metered, Broken> {
+        openai::CHAT.read(body, sink)
     }
 }

@@ -10,7 +10,8 @@ use crate::vocabulary::Usage;
 
 fn encoder(stream: bool) -> Box<dyn Encoder> {
     let (id, model) = ("req-1".to_owned(), "mine".to_owned());
-    MESSAGES.encoder(Answer { id, model, created: 0, include_usage: false, request: Bytes::new() }, stream)
+    MESSAGES
+        .encoder(Answer { id, model, created: 0, include_usage: false, array: false, request: Bytes::new() }, stream)
 }
 
 fn whole(deltas: &[Delta<'_>], usage: Option<&Usage>) -> String {

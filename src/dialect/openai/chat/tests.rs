@@ -220,7 +220,7 @@ fn what_is_wrong_is_said_with_its_place() {
 }
 
 fn answer(include_usage: bool) -> Answer {
-    Answer { id: "x".into(), model: "m".into(), created: 7, include_usage, request: Bytes::new() }
+    Answer { id: "x".into(), model: "m".into(), created: 7, include_usage, array: false, request: Bytes::new() }
 }
 
 fn say(stream: bool, deltas: &[Delta<'_>], usage: Option<&Usage>) -> String {
