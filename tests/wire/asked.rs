@@ -39,10 +39,11 @@ pub(crate) fn small(dialect: Dialect, stream: bool) -> String {
 pub(crate) fn recorded(recording: &Recording) -> Option<String> {
     let body = recording.request.as_deref()?;
     let members: HashMap<String, &RawValue> = serde_json::from_str(body).ok()?;
-    if recording.form.dialect()? == Dialect::Gemini {
+    let in_path = recording.form.dialect()? == Dialect::Gemini;
+    if in_path && !members.contains_key("model") {
         return Some(body.to_owned());
     }
-    if members.get("stream").is_some_and(|stream| stream.get() == "true") != recording.stream {
+    if !in_path && members.get("stream").is_some_and(|stream| stream.get() == "true") != recording.stream {
         return None;
     }
     let Some(model) = members.get("model") else {

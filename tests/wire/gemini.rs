@@ -45,7 +45,10 @@ pub(crate) fn chunks(values: &[Value]) -> Said {
 
 fn read(part: &Value, said: &mut Said) {
     let call = &part["functionCall"];
-    if call.is_object() {
+    if call.is_object() && call["name"].is_null() {
+        // More of the call before.
+        list(call, "partialArgs").iter().for_each(|piece| more(piece, said));
+    } else if call.is_object() {
         said.calls.push(Call {
             id: text(call, "id").to_owned(),
             name: text(call, "name").to_owned(),
@@ -56,6 +59,34 @@ fn read(part: &Value, said: &mut Said) {
     } else {
         said.text.push_str(text(part, "text"));
     }
+}
+
+/// Puts a piece of a call's arguments where its path says: a value, or more of a text.
+fn more(piece: &Value, said: &mut Said) {
+    let Some(call) = said.calls.last_mut() else { return };
+    let mut arguments: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
+    let mut place = &mut arguments;
+    for step in text(piece, "jsonPath").trim_start_matches('$').split(['.', '[', ']']).filter(|step| !step.is_empty()) {
+        place = match step.parse::<usize>() {
+            Ok(at) => {
+                if !place.is_array() {
+                    *place = Value::Array(Vec::new());
+                }
+                let items = place.as_array_mut().unwrap();
+                items.resize(items.len().max(at + 1), Value::Null);
+                &mut items[at]
+            }
+            Err(_) => &mut place[step.trim_matches('\'')],
+        };
+    }
+    match (&mut *place, piece) {
+        (Value::String(known), piece) if piece["stringValue"].is_string() => known.push_str(text(piece, "stringValue")),
+        (place, piece) => {
+            let kinds = ["stringValue", "numberValue", "boolValue"].map(|kind| &piece[kind]);
+            *place = kinds.into_iter().find(|value| !value.is_null()).cloned().unwrap_or_default();
+        }
+    }
+    call.arguments = arguments.to_string();
 }
 
 fn end(reason: &str) -> Option<End> {
@@ -70,7 +101,7 @@ fn end(reason: &str) -> Option<End> {
         | "IMAGE_SAFETY"
         | "IMAGE_PROHIBITED_CONTENT"
         | "IMAGE_RECITATION"
-        | "LANGUAGE" => End::Filter,
+        | "LANGUAGE" | "MODEL_ARMOR" => End::Filter,
         _ => End::Stop,
     })
 }

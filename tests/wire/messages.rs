@@ -107,6 +107,7 @@ pub(crate) fn stream(events: &[Event]) -> Said {
     said.check(open.is_none() || said.error.is_some(), "no block stays open");
     said.check(stopped || said.error.is_some(), "the last event is message_stop or an error");
     said.usage = usage(&usages);
+    said.charged = usages.iter().filter_map(|usage| usage["cost"].as_f64()).reduce(f64::max);
     said
 }
 

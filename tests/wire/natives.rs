@@ -13,7 +13,8 @@ pub(crate) fn converse(value: &Value) -> Said {
     for block in list(&value["output"]["message"], "content") {
         said.text.push_str(text(block, "text"));
         said.thinking.push_str(text(&block["reasoningContent"]["reasoningText"], "text"));
-        if block["toolUse"].is_object() {
+        list(&block["citationsContent"], "content").iter().for_each(|part| said.text.push_str(text(part, "text")));
+        if is_clients(&block["toolUse"]) {
             said.calls.push(converse_call(&block["toolUse"]));
             said.calls.last_mut().unwrap().arguments = block["toolUse"]["input"].to_string();
         }
@@ -29,7 +30,7 @@ pub(crate) fn converse_stream(messages: &[(String, Value)]) -> Said {
     for (name, event) in messages {
         let index = event["contentBlockIndex"].as_u64();
         match name.as_str() {
-            "contentBlockStart" if event["start"]["toolUse"].is_object() => {
+            "contentBlockStart" if is_clients(&event["start"]["toolUse"]) => {
                 calls.insert(index, said.calls.len());
                 said.calls.push(converse_call(&event["start"]["toolUse"]));
             }
@@ -48,6 +49,11 @@ pub(crate) fn converse_stream(messages: &[(String, Value)]) -> Said {
         }
     }
     said
+}
+
+/// Whether the client shall call the tool: some are called by the provider.
+fn is_clients(call: &Value) -> bool {
+    call.is_object() && text(call, "type") != "server_tool_use"
 }
 
 fn converse_call(call: &Value) -> Call {

@@ -21,7 +21,7 @@ pub(crate) const REFUSED: [Refused; 1] = [Refused {
 pub(crate) const UNSAID: [(&str, &str, &str); 0] = [];
 
 /// Words of a request that do not arrive at a provider: what they begin with, the beginning of the provider's prefix, and why.
-pub(crate) const LOST: [(&str, &str, &str); 4] = [
+pub(crate) const LOST: [(&str, &str, &str); 5] = [
     (
         "wire-call",
         "mistral",
@@ -30,4 +30,5 @@ pub(crate) const LOST: [(&str, &str, &str); 4] = [
     ("wire-thought", "openai", "a chat has no place for thoughts"),
     ("wire-thought", "mistral", "a thought signed by somebody else is none of its own"),
     ("wire-thought", "anthropic", "a thought without a signature would be refused"),
+    ("wire-thought", "bedrock", "the same"),
 ];

@@ -105,10 +105,9 @@ def ollama():
     defs["Message"]["properties"]["images"] = {"type": "array", "items": {"type": "string"}}
     defs["Message"]["properties"]["tool_call_id"] = {"type": "string"}
     defs["ToolCall"]["properties"]["id"] = {"type": "string"}
-    # Any schema is taken; the SDK only makes simple ones.
-    for name in ("Function", "ollama___types__Tool__Function"):
-        if "parameters" in defs[name].get("properties", {}):
-            defs[name]["properties"]["parameters"] = {"type": "object"}
+    # Any schema is taken; the SDK only makes simple ones. Its two kinds of functions have one name.
+    defs["ollama___types__Tool__Function"]["properties"]["parameters"] = {"type": "object"}
+    defs["Tool"]["properties"]["function"] = {"$ref": "#/$defs/ollama___types__Tool__Function"}
     return closed({"$ref": "#/$defs/ChatRequest", "$defs": defs})
 
 
