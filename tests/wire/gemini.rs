@@ -101,7 +101,8 @@ fn end(reason: &str) -> Option<End> {
         | "IMAGE_SAFETY"
         | "IMAGE_PROHIBITED_CONTENT"
         | "IMAGE_RECITATION"
-        | "LANGUAGE" | "MODEL_ARMOR" => End::Filter,
+        | "LANGUAGE"
+        | "MODEL_ARMOR" => End::Filter,
         _ => End::Stop,
     })
 }
