@@ -40,6 +40,8 @@ pub struct Planned {
     pub(super) attempts: u32,
     pub(super) current: Option<Current>,
     pub(super) reply: Reply,
+    /// Something of a stream was given to the client.
+    pub(super) streamed: bool,
     /// Waited for the client's body: not our overhead.
     pub(super) body_wait: std::time::Duration,
     pub(super) first_dispatch: Option<Now>,
@@ -87,6 +89,7 @@ impl Opened {
             attempts: 0,
             current: None,
             reply: Reply::Waiting,
+            streamed: false,
             body_wait: now.since(arrived),
             first_dispatch: None,
             settled_bill: None,

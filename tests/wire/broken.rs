@@ -76,8 +76,10 @@ fn one(
     harm: Harm,
 ) -> Option<String> {
     let said = read::provider(recording);
-    let mut ask = replay::asking(recording, index, dialect);
-    let body = &recording.body;
+    // Offsets are those of the recording: what is carried must not become an array.
+    let as_recorded = recording.form.dialect() == Some(dialect) && !matches!(harm, Harm::Pieces(_));
+    let mut ask = replay::asking(recording, if as_recorded { 1 } else { index }, dialect);
+    let body = &ask.script.pieces.concat();
     (ask.script.pieces, ask.script.ending) = match harm {
         Harm::Split(at) => (vec![body[..at].to_vec(), body[at..].to_vec()], Ending::Chunked),
         Harm::Pieces(seed) => (pieces(body, seed), Ending::Chunked),

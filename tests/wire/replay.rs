@@ -99,16 +99,28 @@ fn one(stand: &Stand, client: &mut Client, recording: &Recording, index: usize, 
 pub(crate) fn asking(recording: &Recording, index: usize, dialect: Dialect) -> Ask<'_> {
     let carried = recording.form.dialect() == Some(dialect);
     let own = carried.then(|| asked::recorded(recording)).flatten();
+    let mut script = script(recording);
+    // Some of both.
+    let array = dialect == Dialect::Gemini && recording.stream && index.is_multiple_of(3);
+    if array && carried && recording.status == 200 {
+        script.pieces = vec![as_array(&recording.body)];
+        script.content_type = Some("application/json".to_owned());
+    }
     Ask {
         dialect,
         stream: recording.stream,
-        // Some of both.
-        array: dialect == Dialect::Gemini && recording.stream && !carried && index.is_multiple_of(3),
+        array,
         lead: lead(recording, dialect),
         model: &recording.model,
         body: own.unwrap_or_else(|| asked::small(dialect, recording.stream)),
-        script: script(recording),
+        script,
     }
+}
+
+/// A stream of Gemini's as it comes to those who do not ask for events.
+fn as_array(body: &[u8]) -> Vec<u8> {
+    let events: Vec<_> = frames::sse(&String::from_utf8_lossy(body)).into_iter().map(|event| event.data).collect();
+    format!("[{}]\n", events.join(",\r\n")).into_bytes()
 }
 
 /// Vendors that have the Responses API besides are asked in it: their chats are played by one who has not.
@@ -170,8 +182,16 @@ fn error(recording: &Recording, told: &Told, message: &str, heard: &Said) -> Vec
 
 /// What the provider was asked: byte for byte what the client wrote, but for the model and the usage of a stream.
 fn carried_request(ask: &Ask<'_>, told: &Told) -> Option<String> {
-    let expected = ask.body.replace(MODEL, serde_json::to_string(&told.upstream).unwrap().trim_matches('"'));
+    let mut expected = ask.body.replace(MODEL, serde_json::to_string(&told.upstream).unwrap().trim_matches('"'));
     let sent = String::from_utf8_lossy(&told.seen[0].body).into_owned();
+    if ask.dialect == Dialect::Gemini {
+        // The model stands in the path: a second one in the body is cut out.
+        let mut body: Value = serde_json::from_str(&expected).unwrap_or_default();
+        if body.as_object_mut().is_some_and(|members| members.remove("model").is_some()) {
+            let same = serde_json::from_str::<Value>(&sent).is_ok_and(|sent| sent == body);
+            expected = if same { sent.clone() } else { body.to_string() };
+        }
+    }
     if sent == expected {
         return None;
     }
@@ -202,8 +222,10 @@ fn carried_answer(recording: &Recording, ask: &Ask<'_>, told: &Told) -> Option<S
     let unasked = ask.dialect == Dialect::Chat && !asked::wants_usage(&ask.body);
     let values = |body: &[u8]| -> Vec<Value> {
         let text = String::from_utf8_lossy(body);
-        if let Ok(value) = serde_json::from_str(&text) {
-            return vec![rename(value)];
+        match serde_json::from_str(&text) {
+            Ok(Value::Array(values)) => return values.into_iter().map(rename).collect(),
+            Ok(value) => return vec![rename(value)],
+            Err(_) => {}
         }
         let events = frames::sse(&text).into_iter();
         let mut values: Vec<_> = events.map(|event| event.json().map_or(Value::String(event.data), rename)).collect();

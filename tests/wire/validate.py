@@ -104,7 +104,7 @@ def ollama():
     defs["ChatRequest"]["properties"]["messages"] = {"type": "array", "items": {"$ref": "#/$defs/Message"}}
     defs["Message"]["properties"]["images"] = {"type": "array", "items": {"type": "string"}}
     defs["Message"]["properties"]["tool_call_id"] = {"type": "string"}
-    defs["ToolCall"]["properties"]["id"] = {"type": "string"}
+    defs["ToolCall"]["properties"] |= {"id": {"type": "string"}, "type": {"const": "function"}}
     # Any schema is taken; the SDK only makes simple ones. Its two kinds of functions have one name.
     defs["ollama___types__Tool__Function"]["properties"]["parameters"] = {"type": "object"}
     defs["Tool"]["properties"]["function"] = {"$ref": "#/$defs/ollama___types__Tool__Function"}
