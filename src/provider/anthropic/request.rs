@@ -214,7 +214,7 @@ impl<'c> Writing<'c, '_> {
     fn write(mut self, ask: &Ask<'c>, system: Vec<Block<'c>>, messages: Vec<Turn<'c>>) -> Result<Written, Fault> {
         let chat = self.chat;
         let max_tokens = bound(chat, ask);
-        let plan = Plan::of(chat, self.claude).within(max_tokens);
+        let plan = Plan::of(chat, self.claude).within(max_tokens, chat);
         self.dropped.extend(plan.dropped.map(str::to_owned));
         let mut tools = tools::tools(chat, self.claude, &mut self.betas, &mut self.dropped)?;
         let format = chat.format.as_ref().and_then(|format| self.native_format(format));

@@ -95,14 +95,16 @@ impl Plan {
     }
 
     /// Thoughts leave room for an answer within the bound on both; where there is no room for a thought, there is none.
-    pub(super) fn within(self, max_tokens: u64) -> Self {
+    pub(super) fn within(self, max_tokens: u64, chat: &Chat<'_>) -> Self {
         let Some(Config::Enabled { budget_tokens, display }) = self.config else { return self };
         if budget_tokens < max_tokens {
             return self;
         }
         let room = (max_tokens - max_tokens / 4).max(BUDGET_TOKENS_MIN);
         if room >= max_tokens {
-            return Self { config: None, effort: self.effort, dropped: Some("thinking") };
+            let implied = chat.reasoning.as_ref().is_some_and(|reasoning| reasoning.enabled.is_none());
+            let dropped = Some(if implied { "reasoning_effort" } else { "thinking" });
+            return Self { config: None, effort: self.effort, dropped };
         }
         Self { config: Some(Config::Enabled { budget_tokens: room, display }), ..self }
     }
