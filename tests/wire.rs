@@ -15,6 +15,7 @@ mod support;
 mod wire {
     pub(crate) mod asked;
     pub(crate) mod broken;
+    pub(crate) mod calls;
     pub(crate) mod chat;
     pub(crate) mod features;
     pub(crate) mod frames;
@@ -41,7 +42,7 @@ use serde::Deserialize;
 use support::rig;
 use wire::replay::{self, Replay, Verdict};
 use wire::stand::Stand;
-use wire::{broken, recording, requests, table};
+use wire::{broken, calls, recording, requests, table};
 
 static STAND: LazyLock<Stand> = LazyLock::new(Stand::start);
 
@@ -86,6 +87,13 @@ fn requests_arrive_as_their_provider_takes_them() {
     wrong.extend(requests::against_specifications(&sent).unwrap_or_default());
     wrong.iter().for_each(|line| println!("{line}"));
     assert!(wrong.is_empty(), "{} requests are failing, {} were sent", wrong.len(), sent.len());
+}
+
+#[test]
+fn calls_other_than_chats_come_through() {
+    let (played, wrong) = calls::all(&STAND);
+    wrong.iter().for_each(|line| println!("{line}"));
+    assert!(wrong.is_empty(), "{} of {played} calls are failing", wrong.len());
 }
 
 /// What each exchange cost stands in the log, of streams there alone.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::recording::{Dialect, Recording};
+use super::recording::{Dialect, INVOKE, Recording};
 
 /// Stands for the model in the body of a request.
 pub(crate) const MODEL: &str = "@the model@";
@@ -39,6 +39,10 @@ pub(crate) fn small(dialect: Dialect, stream: bool) -> String {
 pub(crate) fn recorded(recording: &Recording) -> Option<String> {
     let body = recording.request.as_deref()?;
     let members: HashMap<String, &RawValue> = serde_json::from_str(body).ok()?;
+    if recording.lead == INVOKE {
+        // Where a model is invoked, the path says which, and whether as a stream.
+        return Some(body.replacen('{', &format!("{{\"model\":\"{MODEL}\",\"stream\":{},", recording.stream), 1));
+    }
     let in_path = recording.form.dialect()? == Dialect::Gemini;
     if in_path && !members.contains_key("model") {
         return Some(body.to_owned());

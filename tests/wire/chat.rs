@@ -158,3 +158,10 @@ fn bill(values: &[Value], said: &mut Said) {
         reasoning: reasoning.min(completion),
     });
 }
+
+/// The text of a stream of completions.
+pub(crate) fn completion(text: &str) -> String {
+    let chunks: Vec<Value> = super::frames::sse(text).iter().filter_map(Event::json).collect();
+    let said = chunks.iter().flat_map(|chunk| list(chunk, "choices")).map(|choice| self::text(choice, "text"));
+    said.collect()
+}

@@ -1,5 +1,7 @@
 //! How streams are framed: server-sent events, lines of JSON, AWS event stream messages. Read the plain way.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use flate2::Crc;
 use serde_json::Value;
 
@@ -59,6 +61,22 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 /// The messages of an AWS event stream: the type of each event and its payload.
 pub(crate) fn aws(body: &[u8]) -> Vec<(String, Value)> {
     messages(body).map(|(_, name, payload)| (name, serde_json::from_slice(payload).unwrap_or(Value::Null))).collect()
+}
+
+/// What is invoked at Bedrock streams its own events in base64: those, as server-sent events.
+pub(crate) fn text(body: &[u8]) -> String {
+    if !body.starts_with(&[0]) {
+        return String::from_utf8_lossy(body).into_owned();
+    }
+    let event = |(name, payload): (String, Value)| match payload["bytes"].as_str() {
+        Some(bytes) => {
+            let event = String::from_utf8(BASE64_STANDARD.decode(bytes).unwrap()).unwrap();
+            let value: Value = serde_json::from_str(&event).unwrap();
+            format!("event: {}\ndata: {event}\n\n", value["type"].as_str().unwrap_or_default())
+        }
+        None => format!("event: {name}\ndata: {payload}\n\n"),
+    };
+    aws(body).into_iter().map(event).collect()
 }
 
 /// Each message: where it ends, its `:event-type` or `:exception-type`, its payload.

@@ -14,7 +14,7 @@ pub(crate) fn provider(recording: &Recording) -> Said {
 
 /// What a provider would have said in a recording with this body.
 pub(crate) fn answer(recording: &Recording, body: &[u8]) -> Said {
-    let text = String::from_utf8_lossy(body);
+    let text = frames::text(body);
     if recording.stream && body.is_empty() {
         // A stream that never began: the client is told so.
         return Said::failed("");

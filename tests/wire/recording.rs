@@ -46,6 +46,14 @@ impl Form {
         }
     }
 
+    /// What a model speaks that is invoked at Bedrock: Claude as at home, others as nobody asks them here.
+    fn invoked(request: &[u8], model: Option<&str>) -> Option<Self> {
+        let request: Value = serde_json::from_slice(request).ok()?;
+        // Without tools or roles Claude's first versions are asked as all others are.
+        let is_claude = request["anthropic_version"].is_string() && request["messages"].is_array();
+        (is_claude && !model.is_some_and(|model| model.starts_with("anthropic.claude-v"))).then_some(Self::Messages)
+    }
+
     fn of(api: &str) -> Option<Self> {
         Some(match api {
             "openai.chat" => Self::Chat,
@@ -62,6 +70,9 @@ impl Form {
         })
     }
 }
+
+/// The prefix of models that are invoked at Bedrock in their own API.
+pub(crate) const INVOKE: &str = "bedrock/invoke";
 
 /// One exchange with a provider.
 pub(crate) struct Recording {
@@ -83,29 +94,31 @@ pub(crate) struct Recording {
     pub(crate) body: Vec<u8>,
 }
 
+/// A recording as it lies there.
 #[derive(Deserialize)]
-struct File {
-    id: String,
-    provider: String,
-    api: String,
-    model: Option<String>,
-    stream: bool,
+pub(crate) struct File {
+    pub(crate) id: String,
+    pub(crate) provider: String,
+    pub(crate) api: String,
+    pub(crate) model: Option<String>,
+    pub(crate) stream: bool,
     features: Vec<String>,
-    request: Side,
-    response: Side,
+    pub(crate) request: Side,
+    pub(crate) response: Side,
 }
 
+/// One half of an exchange.
 #[derive(Deserialize)]
-struct Side {
+pub(crate) struct Side {
     #[serde(default)]
-    status: u16,
+    pub(crate) status: u16,
     headers: Option<Value>,
     body_encoding: Option<String>,
     body: Option<String>,
 }
 
 impl Side {
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let body = self.body.as_deref().unwrap_or_default();
         match self.body_encoding.as_deref() {
             Some("base64") => BASE64_STANDARD.decode(body.replace(['\n', '\r'], "")).unwrap(),
@@ -113,7 +126,7 @@ impl Side {
         }
     }
 
-    fn content_type(&self) -> Option<String> {
+    pub(crate) fn content_type(&self) -> Option<String> {
         let headers = self.headers.as_ref()?.as_object()?;
         let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"))?;
         value.as_str().or_else(|| value.get(0)?.as_str()).map(str::to_owned)
@@ -127,6 +140,11 @@ pub(crate) fn folder() -> PathBuf {
 
 /// All recorded chats, in the order of their names. `WIRE` narrows them to those whose name has this text.
 pub(crate) fn all() -> Vec<Recording> {
+    files().into_iter().filter_map(recording).collect()
+}
+
+/// All recordings, chats and others.
+pub(crate) fn files() -> Vec<File> {
     let mut paths = Vec::new();
     gather(&folder().join("dev"), &mut paths);
     paths.sort();
@@ -135,7 +153,7 @@ pub(crate) fn all() -> Vec<Recording> {
     }
     let wanted = std::env::var("WIRE").unwrap_or_default();
     let files = paths.iter().map(|path| serde_json::from_slice::<File>(&std::fs::read(path).unwrap()).unwrap());
-    files.filter_map(recording).filter(|recording| recording.name.contains(&wanted)).collect()
+    files.filter(|file| format!("{}/{}", file.provider, file.id).contains(&wanted)).collect()
 }
 
 fn gather(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -150,12 +168,13 @@ fn gather(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 fn recording(file: File) -> Option<Recording> {
-    let form = Form::of(&file.api)?;
     let request = file.request.bytes();
+    let invoked = file.api.starts_with("bedrock.invoke");
+    let form = if invoked { Form::invoked(&request, file.model.as_deref())? } else { Form::of(&file.api)? };
     let mut recording = Recording {
         name: format!("{}/{}", file.provider, file.id),
         form,
-        lead: lead(&file.provider, form, file.api.starts_with("vertex.")),
+        lead: if invoked { INVOKE } else { lead(&file.provider, form, file.api.starts_with("vertex.")) },
         model: model(file.model.as_deref(), form),
         stream: file.stream,
         features: file.features,
@@ -205,10 +224,29 @@ fn as_on_the_wire(recording: &mut Recording) {
 
 /// Some recordings hold several answers one after the other: the first is played.
 fn one_answer(recording: &mut Recording) {
-    let last: &[u8] = b"\"type\":\"message_stop\"}\n\n";
-    let end = recording.body.windows(last.len()).position(|window| window == last);
-    if let Some(end) = end.filter(|_| recording.form == Form::Messages && recording.stream) {
-        recording.body.truncate(end + last.len());
+    if !recording.stream || recording.body.starts_with(&[0]) {
+        return;
+    }
+    let (mut start, mut over, mut id) = (0, false, String::new());
+    for end in frames::ends(&recording.body) {
+        let text = String::from_utf8_lossy(&recording.body[start..end]).into_owned();
+        for event in frames::sse(&text).iter().filter_map(frames::Event::json) {
+            let another = event["id"].as_str().is_some_and(|other| other != id);
+            let begins = match recording.form {
+                Form::Messages => event["type"] == "message_start",
+                Form::Responses => event["type"] == "response.created",
+                Form::Chat => another && event["choices"][0].is_object(),
+                _ => false,
+            };
+            if over && begins {
+                return recording.body.truncate(start);
+            }
+            let last = ["message_stop", "response.completed", "response.incomplete"];
+            over |= event["type"].as_str().is_some_and(|kind| last.contains(&kind));
+            over |= event["choices"][0]["finish_reason"].is_string();
+            id = event["id"].as_str().unwrap_or(&id).to_owned();
+        }
+        start = end;
     }
 }
 

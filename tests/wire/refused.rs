@@ -11,11 +11,18 @@ pub(crate) struct Refused {
 }
 
 /// All of them.
-pub(crate) const REFUSED: [Refused; 1] = [Refused {
-    provider: "*",
-    message: "Invalid 'messages': expected at least one message",
-    reason: "the provider refuses it in the same words: the recording is of that refusal",
-}];
+pub(crate) const REFUSED: [Refused; 2] = [
+    Refused {
+        provider: "*",
+        message: "Invalid 'messages': expected at least one message",
+        reason: "the provider refuses it in the same words: the recording is of that refusal",
+    },
+    Refused {
+        provider: "openai",
+        message: "Invalid type for 'max_tokens': expected a whole number, but got -1",
+        reason: "what cannot be reserved is refused, as the provider does",
+    },
+];
 
 /// Features that a provider has no words for: refused. The feature, the beginning of the provider's prefix, and why.
 pub(crate) const UNSAID: [(&str, &str, &str); 0] = [];

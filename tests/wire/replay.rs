@@ -9,7 +9,7 @@ use super::asked::{self, MODEL};
 use super::frames;
 use super::playback::{Ending, Script};
 use super::read;
-use super::recording::{Dialect, Form, Recording};
+use super::recording::{Dialect, Form, INVOKE, Recording};
 use super::said::{Said, shorten};
 use super::stand::{Ask, Stand, Told, price};
 use crate::support::client::Client;
@@ -71,6 +71,7 @@ pub(crate) fn each<T: Send>(stand: &Stand, jobs: usize, work: impl Fn(&mut Clien
 pub(crate) fn clients((index, recording): (usize, &Recording)) -> Vec<(usize, Dialect)> {
     let all = Dialect::ALL.into_iter();
     let served = all.filter(|dialect| recording.form != Form::Responses || *dialect == Dialect::Responses);
+    let served = served.filter(|dialect| recording.lead != INVOKE || *dialect == Dialect::Messages);
     served.map(|dialect| (index, dialect)).collect()
 }
 
@@ -108,6 +109,7 @@ pub(crate) fn asking(recording: &Recording, index: usize, dialect: Dialect) -> A
     }
     Ask {
         dialect,
+        path: None,
         stream: recording.stream,
         array,
         lead: lead(recording, dialect),
@@ -184,10 +186,11 @@ fn error(recording: &Recording, told: &Told, message: &str, heard: &Said) -> Vec
 fn carried_request(ask: &Ask<'_>, told: &Told) -> Option<String> {
     let mut expected = ask.body.replace(MODEL, serde_json::to_string(&told.upstream).unwrap().trim_matches('"'));
     let sent = String::from_utf8_lossy(&told.seen[0].body).into_owned();
-    if ask.dialect == Dialect::Gemini {
-        // The model stands in the path: a second one in the body is cut out.
+    if ask.dialect == Dialect::Gemini || ask.lead == INVOKE {
+        // The model stands in the path, at Bedrock also whether it is a stream: they are cut out of the body.
         let mut body: Value = serde_json::from_str(&expected).unwrap_or_default();
         if body.as_object_mut().is_some_and(|members| members.remove("model").is_some()) {
+            body.as_object_mut().and_then(|members| members.remove("stream").filter(|_| ask.lead == INVOKE));
             let same = serde_json::from_str::<Value>(&sent).is_ok_and(|sent| sent == body);
             expected = if same { sent.clone() } else { body.to_string() };
         }
@@ -221,7 +224,7 @@ fn carried_answer(recording: &Recording, ask: &Ask<'_>, told: &Told) -> Option<S
     };
     let unasked = ask.dialect == Dialect::Chat && !asked::wants_usage(&ask.body);
     let values = |body: &[u8]| -> Vec<Value> {
-        let text = String::from_utf8_lossy(body);
+        let text = frames::text(body);
         match serde_json::from_str(&text) {
             Ok(Value::Array(values)) => return values.into_iter().map(rename).collect(),
             Ok(value) => return vec![rename(value)],

@@ -76,6 +76,7 @@ fn ask<'a>(feature: &Feature, lead: &'a str, model: &'a str) -> Ask<'a> {
     let error = br#"{"error":{"message":"the request was seen"}}"#;
     Ask {
         dialect: feature.dialect,
+        path: None,
         stream: feature.name == "stream",
         array: false,
         lead,

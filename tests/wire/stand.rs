@@ -14,7 +14,9 @@ const KEY: &str = "sk-wire-master-00000001";
 const PRICES: [f64; 4] = [1e-6, 2e-6, 1e-7, 1.25e-6];
 
 /// Prefixes, and what their deployments need beside an address and a key.
-const LEADS: [(&str, &str); 21] = [
+const LEADS: [(&str, &str); 23] = [
+    ("cohere", ""),
+    ("voyage", ""),
     ("openai", ""),
     ("azure", ""),
     ("openrouter", ""),
@@ -56,6 +58,8 @@ pub(crate) struct Stand {
 #[derive(Clone)]
 pub(crate) struct Ask<'a> {
     pub(crate) dialect: Dialect,
+    /// The path of a call that is no chat.
+    pub(crate) path: Option<&'static str>,
     pub(crate) stream: bool,
     /// Gemini's stream as one array instead of events.
     pub(crate) array: bool,
@@ -146,6 +150,9 @@ fn credential(dialect: Dialect) -> String {
 }
 
 fn path(ask: &Ask<'_>, alias: &str) -> String {
+    if let Some(path) = ask.path {
+        return path.to_owned();
+    }
     match ask.dialect {
         Dialect::Chat => "/v1/chat/completions".to_owned(),
         Dialect::Messages => "/v1/messages".to_owned(),
