@@ -76,7 +76,9 @@ fn recorded_exchanges_come_through() {
 #[test]
 fn streams_come_through_in_any_pieces_and_are_never_ended_for_the_provider() {
     let recordings = recording::all();
-    let (tried, wrong) = broken::all(&STAND, &recordings);
+    // Everything is more than one log holds that is read by others.
+    let alone = broken::is_every().then(Stand::start);
+    let (tried, wrong) = broken::all(alone.as_ref().unwrap_or(&STAND), &recordings);
     wrong.iter().for_each(|line| println!("{line}"));
     assert!(wrong.is_empty(), "{} of {tried} streams are failing", wrong.len());
 }

@@ -23,6 +23,17 @@ install_python() {
     cp "$list" "$venv/made-from"
 }
 
+# What holds requests against the specifications of providers.
+install_schemas() {
+  local list=$here/schemas.txt venv=$target/schemas
+  is_whole "$list" "$venv" && return
+  say "fetching a JSON Schema validator into ${venv#"$PWD"/}"
+  rm -rf "$venv"
+  python3 -m venv "$venv" &&
+    "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --only-binary :all: -r "$list" &&
+    cp "$list" "$venv/made-from"
+}
+
 install_node() {
   local list=$here/node/package-lock.json modules=$target/node
   is_whole "$list" "$modules" && return
@@ -35,6 +46,7 @@ install_node() {
 
 mkdir -p "$target"
 install_python </dev/null >&2 || missing+=(Python)
+install_schemas </dev/null >&2 || missing+=(schemas)
 install_node </dev/null >&2 || missing+=(Node)
 
 if [ ${#missing[@]} -gt 0 ]; then

@@ -14,8 +14,8 @@ use super::said::{Said, shorten};
 use super::stand::{Ask, Stand, Told, price};
 use crate::support::client::Client;
 
-/// Clients at once.
-const CLIENTS: usize = 4;
+/// Clients at once: each waits more than it works.
+const CLIENTS: usize = 16;
 
 /// What came of playing a recording to a client.
 pub(crate) struct Replay {
