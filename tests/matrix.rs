@@ -66,6 +66,7 @@ impl Stand {
         let groups: String = ROADS.iter().zip(&pairs).map(|(road, pair)| pair.group(road)).collect();
         let config = format!(
             "model_list:\n{groups}
+router_settings: {{disable_cooldowns: true, retry_budget_floor: 100000}}
 litellm_settings: {{ssl_verify: ca.pem, force_ipv4: true}}
 general_settings: {{master_key: {KEY}}}\n"
         );

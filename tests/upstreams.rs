@@ -93,7 +93,9 @@ impl Stand {
         }
         groups += &hostile::deployment("over-refusing", "good", "http://127.0.0.1:1", &["order: 1"]);
         groups += &hostile::deployment("over-refusing", "good", &url, &["order: 2"]);
-        let config = format!("model_list:\n{groups}general_settings: {{master_key: {KEY}, max_reply_size_mb: 4}}\n");
+        let config = format!(
+            "model_list:\n{groups}router_settings: {{disable_cooldowns: true, retry_budget_floor: 1000}}\ngeneral_settings: {{master_key: {KEY}, max_reply_size_mb: 4}}\n"
+        );
         let config = scratch.write("config.yaml", &config);
         Self { gateway: Process::gateway(config, &[]), upstream, decoy, _scratch: scratch }
     }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 
-const SENTENCE: &str = "A toll gate lets those pass who paid, counts them, and keeps the road in order.\\nNext: ";
+pub(crate) const SENTENCE: &str =
+    "A toll gate lets those pass who paid, counts them, and keeps the road in order.\\nNext: ";
 
 /// A chat request of about this many bytes.
 pub(crate) fn chat(bytes: usize, stream: bool) -> Bytes {

@@ -15,6 +15,7 @@ use tollgate::ledger::Memory;
 use tollgate::telemetry::{self, Event, ExchangeClosed, KeyLabel, LogTo, Options, Outcome, Target, Telemetry};
 use tollgate::vocabulary::{Clock, Metered, PicoUsd, Usage};
 
+use crate::vendors::Vendor;
 use crate::{Failure, bodies};
 
 /// One operation, to be done again and again.
@@ -63,23 +64,27 @@ pub(crate) const ALL: &[Case] = &[
     light("splice, 1 KiB: model and stream_options", splice),
     light("Request::read, 1 KiB", || read(KIB)),
     light("Request::read, 16 KiB", || read(16 * KIB)),
-    light("whole exchange, 1 KiB, key with limits", || exchange(KIB, Some(KEY))),
-    light("whole exchange, 1 KiB, no keys", || exchange(KIB, None)),
-    light("whole exchange, 16 KiB, key with limits", || exchange(16 * KIB, Some(KEY))),
+    light("whole exchange, 1 KiB, key with limits", || exchange(KIB, Some(KEY), Vendor::OpenAi)),
+    light("whole exchange, 1 KiB, no keys", || exchange(KIB, None, Vendor::OpenAi)),
+    light("whole exchange, 16 KiB, key with limits", || exchange(16 * KIB, Some(KEY), Vendor::OpenAi)),
+    light("translated to Anthropic, 1 KiB", || exchange(KIB, Some(KEY), Vendor::Anthropic)),
+    light("translated to Gemini, 1 KiB", || exchange(KIB, Some(KEY), Vendor::Gemini)),
+    light("translated to Bedrock, 1 KiB", || exchange(KIB, Some(KEY), Vendor::Bedrock)),
     light("head to plan, 1 KiB, key with limits", plan_only),
     light("limits as headers", limits),
-    Case { weight: Weight::Heavy, ..light("whole exchange, stream of 100 events", whole_stream) },
+    Case { weight: Weight::Heavy, ..light("whole exchange, stream of 100 events", || whole_stream(Vendor::OpenAi)) },
+    Case {
+        weight: Weight::Heavy,
+        ..light("translated from Anthropic, 100 events", || whole_stream(Vendor::Anthropic))
+    },
+    Case { weight: Weight::Heavy, ..light("translated from Gemini, 100 events", || whole_stream(Vendor::Gemini)) },
+    Case { weight: Weight::Heavy, ..light("translated from Bedrock, 100 events", || whole_stream(Vendor::Bedrock)) },
     Case { parts: EVENTS as u64, weight: Weight::Heavy, ..light("SSE metering, one event of 100", meter) },
     light("metrics of an exchange", || emit(|| LogTo::Nowhere)),
     light("metrics and log line of an exchange", || emit(|| LogTo::Json(Box::new(std::io::sink())))),
 ];
 
-const CONFIG: &str = "
-model_list:
-  - model_name: gpt-4o
-    litellm_params: {model: openai/gpt-4o-2024-08-06, api_key: sk-upstream-0123456789}
-litellm_settings: {max_budget: 1000000, budget_duration: 30d}
-";
+const BUDGET: &str = "litellm_settings: {max_budget: 1000000, budget_duration: 30d}";
 const KEYS: &str = "
 virtual_keys:
   - {key: sk-bench-0123456789abcdef, key_alias: bench, models: [gpt-4o], rpm_limit: 1000000000, tpm_limit: 1000000000000,
@@ -98,7 +103,13 @@ fn world(text: &str) -> Result<Arc<World>, Failure> {
 }
 
 fn world_for(key: Option<&str>) -> Result<Arc<World>, Failure> {
-    world(&[CONFIG, if key.is_some() { KEYS } else { "" }].concat())
+    world_with(key, Vendor::OpenAi)
+}
+
+fn world_with(key: Option<&str>, vendor: Vendor) -> Result<Arc<World>, Failure> {
+    let keys = if key.is_some() { KEYS } else { "" };
+    let model = format!("model_list: [{{model_name: gpt-4o, litellm_params: {}}}]", vendor.params());
+    world(&[&model, "\n", BUDGET, "\n", keys].concat())
 }
 
 fn scan(bytes: usize) -> Result<Operation, Failure> {
@@ -158,8 +169,9 @@ fn bearer(key: Option<&str>) -> Option<Vec<u8>> {
     key.map(|key| format!("Bearer {key}").into_bytes())
 }
 
-fn exchange(bytes: usize, key: Option<&'static str>) -> Result<Operation, Failure> {
-    let (world, body, answer, bearer) = (world_for(key)?, bodies::chat(bytes, false), bodies::answer(), bearer(key));
+fn exchange(bytes: usize, key: Option<&'static str>, vendor: Vendor) -> Result<Operation, Failure> {
+    let (world, body) = (world_with(key, vendor)?, bodies::chat(bytes, false));
+    let (answer, bearer) = (vendor.answer(), bearer(key));
     let mut out = Vec::new();
     Ok(Box::new(move || {
         let mut planned = planned(&world, bearer.as_deref(), body.clone())?;
@@ -196,15 +208,15 @@ fn limits() -> Result<Operation, Failure> {
     }))
 }
 
-fn whole_stream() -> Result<Operation, Failure> {
-    let (world, body, chunks) = (world_for(Some(KEY))?, bodies::chat(KIB, true), bodies::stream(EVENTS));
+fn whole_stream(vendor: Vendor) -> Result<Operation, Failure> {
+    let (world, body, chunks) = (world_with(Some(KEY), vendor)?, bodies::chat(KIB, true), vendor.stream(EVENTS));
     let bearer = bearer(Some(KEY));
     let mut out = Vec::new();
     Ok(Box::new(move || {
         let mut planned = planned(&world, bearer.as_deref(), body.clone())?;
         let now = world.around.clock.now();
         black_box(planned.attempt(now, 7).map_err(|fault| fault.to_string())?);
-        let head = UpstreamHead { status: 200, content_type: Some("text/event-stream"), retry_after: None };
+        let head = UpstreamHead { status: 200, content_type: Some(vendor.stream_type()), retry_after: None };
         let Treatment::Stream = planned.reply(&head, now, 7) else { return Err("not a stream".into()) };
         for chunk in &chunks {
             planned.push(chunk.clone(), &mut out).map_err(|fault| fault.to_string())?;

@@ -7,6 +7,7 @@
 mod bodies;
 mod cases;
 mod count;
+mod vendors;
 
 use std::error::Error;
 use std::io::{self, Write as _};

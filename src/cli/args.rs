@@ -34,6 +34,24 @@ pub enum Command {
     },
     /// Run a fake provider: OpenAI chat, completions and embeddings, JSON and SSE, that misbehaves on request.
     Mock(Box<crate::mock::Args>),
+    /// Explain which deployments a request for a model would be considered for, in which order, and why not the others.
+    Explain {
+        /// The configuration file.
+        #[arg(short, long, value_name = "FILE", env = "CONFIG_FILE_PATH")]
+        config: PathBuf,
+        /// The virtual key that asks, its alias or its hash; without it: the master key.
+        #[arg(short, long)]
+        key: Option<String>,
+        /// The model, as a client names it.
+        #[arg(short, long)]
+        model: String,
+        /// Tags of the request, with commas between them.
+        #[arg(short, long, value_delimiter = ',')]
+        tags: Vec<String>,
+        /// Print one JSON document instead of lines.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print every configuration key with its default, meaning and example (the text of conf/full.yaml).
     Keys {
         /// As a Markdown table.

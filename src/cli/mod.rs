@@ -3,6 +3,7 @@
 pub mod args;
 pub mod check;
 pub mod credentials;
+pub mod explain;
 pub mod quickstart;
 mod run;
 mod source;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::{Arguments, Command, ServeArguments};
+use super::explain::{self, Question};
 use super::source::{Configured, Served, environment};
 use super::{check, quickstart};
 use crate::config::{self, Purpose, Report};
@@ -22,6 +23,13 @@ const UNUSABLE: u8 = 1;
 pub fn run(arguments: Arguments) -> u8 {
     let done = match arguments.command {
         Some(Command::Check { file, json }) => return run_check(&file, json),
+        Some(Command::Explain { config, key, model, tags, json }) => {
+            let question = Question { config: &config, key: key.as_deref(), model: &model, tags: &tags, json };
+            return match explain::run(&question, &mut io::stdout().lock()) {
+                Ok(()) => 0,
+                Err(error) => complain(&error),
+            };
+        }
         Some(Command::Mock(mock)) => crate::mock::run(*mock),
         Some(Command::Keys { markdown }) => print_keys(markdown),
         None => return run_serve(&arguments.serve),

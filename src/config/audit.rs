@@ -3,19 +3,12 @@
 use super::finding::{Report, Status, shown_key, shown_value};
 use super::keys;
 use super::kind::Kind;
+use super::routing::Strategy;
 use super::table::{self, Key};
 use super::yaml::{Entry, Node, Value};
 
-/// Strategies that LiteLLM has beside simple-shuffle.
-const STRATEGIES: [&str; 7] = [
-    "least-busy",
-    "usage-based-routing",
-    "usage-based-routing-v2",
-    "latency-based-routing",
-    "cost-based-routing",
-    "lar1",
-    "complexity-based-routing",
-];
+/// Strategies of LiteLLM's that are not there.
+const STRATEGIES: [&str; 2] = ["lar1", "complexity-based-routing"];
 
 /// Notes one finding per key.
 pub(super) fn audit(root: &Node, report: &mut Report) {
@@ -95,13 +88,14 @@ impl Audit<'_> {
     }
 
     fn strategy(&mut self, entry: &Entry, path: &str) {
-        let Some(name) = entry.value.text().filter(|name| *name != "simple-shuffle") else { return };
+        let Some(name) = entry.value.text().filter(|name| Strategy::parse(name).is_none()) else { return };
         if STRATEGIES.contains(&name) {
             let reason = format!("LiteLLM's `{name}` has no effect here yet; simple-shuffle is used");
             return self.report.push(Status::Ignored, &entry.place, path, reason);
         }
         let found = shown_value(&entry.value);
-        let reason = format!("expected simple-shuffle or another of LiteLLM's strategies, found {found}");
+        let names = Strategy::NAMES.map(|(name, _)| name).join(", ");
+        let reason = format!("expected one of {names}, found {found}");
         self.report.error(&entry.place, path, reason);
     }
 

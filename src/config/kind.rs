@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::routing::EXCEPTIONS;
 use super::value;
 use super::yaml::{Node, Value};
 use crate::vocabulary::PicoUsd;
@@ -72,6 +73,12 @@ pub enum Kind {
     Aliases,
     /// A map of names to models.
     Renames,
+    /// A list of maps of a model group to the groups to go on to.
+    Fallbacks,
+    /// A map of LiteLLM's exceptions, each with this suffix, to whole numbers.
+    Exceptions(&'static str),
+    /// A map of model groups to such maps.
+    ExceptionsOf(&'static str),
     /// True, false, or the path of a CA bundle.
     TlsVerify,
     /// The path of a file.
@@ -115,6 +122,11 @@ impl Kind {
             Self::Counts => is_map(node) && node.entries().iter().all(|entry| value::count(&entry.value).is_some()),
             Self::Aliases => is_map(node) && node.entries().iter().all(|entry| alias(&entry.value)),
             Self::Renames => is_map(node) && node.entries().iter().all(|entry| entry.value.text().is_some()),
+            Self::Fallbacks => is_fallbacks(node),
+            Self::Exceptions(suffix) => exceptions(node, suffix),
+            Self::ExceptionsOf(suffix) => {
+                is_map(node) && node.entries().iter().all(|entry| exceptions(&entry.value, suffix))
+            }
             Self::TlsVerify => node.text().is_some_and(|text| !text.is_empty() && value::is_line(text)),
             Self::File => node.text().is_some_and(|text| !text.is_empty() && value::is_line(text)),
             Self::Timezone => node.text().is_some_and(|text| jiff::tz::TimeZone::get(text).is_ok()),
@@ -130,6 +142,14 @@ impl Kind {
             Self::Seconds { zero: false, max } => format!("seconds like 30 or 0.5, or 5m, above 0 and up to {max} s"),
             Self::Seconds { zero: true, max } => format!("seconds like 30 or 0.5, or 5m, from 0 to {max} s"),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Exceptions(suffix) => {
+                format!(
+                    "a map like {{RateLimitError{suffix}: 3}} of LiteLLM's exceptions to whole numbers up to 100000"
+                )
+            }
+            Self::ExceptionsOf(suffix) => {
+                format!("a map of model groups to maps like {{RateLimitError{suffix}: 3}}")
+            }
             _ => String::from(self.expected_text()),
         }
     }
@@ -157,10 +177,14 @@ impl Kind {
             Self::Counts => "a map of model names to whole numbers",
             Self::Aliases => "a map of names to model names or to {model: NAME, hidden: true}",
             Self::Renames => "a map of names to model names",
+            Self::Fallbacks => {
+                "a list like [{example-chat: [example-other]}] of model groups and the groups to go on to"
+            }
             Self::TlsVerify => "true, false or the path of a CA bundle",
             Self::File => "the path of a file",
             Self::Timezone => "the name of a time zone the system knows, like Europe/Berlin",
             Self::Hash => "the SHA-256 of the key in 64 hexadecimal digits",
+            Self::Exceptions(_) | Self::ExceptionsOf(_) => "a map",
             Self::Any | Self::Count { .. } | Self::Seconds { .. } | Self::Choice(_) => "any value",
         }
     }
@@ -184,7 +208,8 @@ impl Kind {
             Self::Dollars => "dollars",
             Self::Window => "window",
             Self::Instant => "instant",
-            Self::Names | Self::Callbacks | Self::Networks => "list",
+            Self::Names | Self::Callbacks | Self::Networks | Self::Fallbacks => "list",
+            Self::Exceptions(_) | Self::ExceptionsOf(_) => "map",
             Self::Model => "model name",
             Self::Url => "URL",
             Self::HeaderName => "header name",
@@ -207,6 +232,24 @@ fn is_list(node: &Node) -> bool {
 
 fn header(name: &str, node: &Node) -> bool {
     value::header_name(name).is_some() && (node.is_null() || node.text().is_some_and(value::is_line))
+}
+
+fn is_fallbacks(node: &Node) -> bool {
+    let lists = |map: &Node| is_map(map) && map.entries().iter().all(|entry| value::names(&entry.value).is_some());
+    match &node.value {
+        Value::List(items) => items.iter().all(lists),
+        _ => lists(node),
+    }
+}
+
+/// Null stands for a number that is not given.
+fn exceptions(node: &Node, suffix: &str) -> bool {
+    let known = |name: &str| match name.strip_suffix(suffix) {
+        Some("Default") => suffix == "Retries",
+        exception => exception.is_some_and(|exception| EXCEPTIONS.contains(&exception)),
+    };
+    let counts = |node: &Node| node.is_null() || value::count(node).is_some_and(|count| count <= 100_000);
+    is_map(node) && node.entries().iter().all(|entry| known(&entry.key) && counts(&entry.value))
 }
 
 fn alias(node: &Node) -> bool {

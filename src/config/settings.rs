@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::routing::Routing;
 use crate::vocabulary::{KeyHash, ModelName, PicoUsd, Secret};
 
 /// Everything the gateway was told.
@@ -20,7 +21,9 @@ pub struct Settings {
     pub deployments: Vec<Deployment>,
     /// `router_settings.model_group_alias` and `litellm_settings.model_alias_map`.
     pub aliases: Vec<Alias>,
-    /// How a deployment is chosen within a group (`router_settings.routing_strategy`; only simple-shuffle so far).
+    /// How a deployment is chosen, and what is tried after a failure.
+    pub routing: Routing,
+    /// `router_settings.num_retries`: how often a failed request is tried again in its group.
     pub num_retries: u32,
     /// Least wait before a retry (`router_settings.retry_after`).
     pub retry_after: Duration,
@@ -88,6 +91,10 @@ pub struct Deployment {
     pub weight_milli: Option<u64>,
     /// `order`: lower first.
     pub order: Option<i64>,
+    /// `cooldown_time` of this deployment.
+    pub cooldown_time: Option<Duration>,
+    /// `tags`: which requests it is for, where tags are looked at.
+    pub tags: Vec<String>,
     /// `extra_headers`: name and value; values may be credentials.
     pub extra_headers: Vec<(String, Secret)>,
     /// `extra_body`, as compact JSON members: key (unescaped) and value text.

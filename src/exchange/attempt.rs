@@ -5,20 +5,15 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 use super::World;
+use super::choice::Chosen;
 use super::plan::Planned;
 use super::reply::Reply;
-use super::way::Way;
+use super::way::{Spoken, Way};
 use crate::json::Segments;
 use crate::policy::Permit;
-use crate::routing::{self, Tried};
+use crate::routing::Flight;
 use crate::telemetry::{AttemptFailed, Event, Target};
-use crate::vocabulary::{Fault, Kind, Now};
-
-/// The first wait before the same deployment is asked again; doubled each time.
-const BACKOFF: Duration = Duration::from_millis(250);
-const BACKOFF_MAX: Duration = Duration::from_secs(8);
-/// An upstream that asks for a longer wait is not waited for: the client is told instead.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
+use crate::vocabulary::{Fault, Now};
 
 /// A request as an upstream shall get it. Headers are those of the deployment's target.
 pub struct Outbound {
@@ -51,6 +46,7 @@ pub enum Again {
 pub(super) struct Current {
     pub(super) deployment: usize,
     pub(super) permit: Option<Permit>,
+    pub(super) flight: Option<Flight>,
     pub(super) began: Now,
     pub(super) first_byte: Option<Now>,
     pub(super) ended: Option<Now>,
@@ -62,27 +58,51 @@ pub(super) struct Current {
 }
 
 impl Planned {
-    /// Chooses the next deployment and writes the request for it. `random` decides among equals.
+    /// Chooses the next deployment and writes the request for it. `random` decides among equals. Where no deployment of a
+    /// group can be asked, the next group is.
     ///
     /// # Errors
-    /// No deployment of the group has room within its limits.
+    /// No deployment of any group has room within its limits, or the request cannot be said to the provider.
     pub fn attempt(&mut self, now: Now, random: u64) -> Result<Outbound, Fault> {
-        let world = self.common.world.clone();
-        let (position, mut permit) = self.choose(&world, now, random)?;
-        let index = self.group.members[position].deployment;
-        let deployment = &world.deployments[index];
-        self.tried.note(position);
-        self.attempts += 1;
-        self.common.target = Target::Deployment(u32::try_from(index).unwrap_or(u32::MAX));
-        let model = deployment.upstream_model(self.captured.as_deref());
-        let spoken = match self.speak(deployment, &model, world.price(index, &model).as_ref()) {
-            Ok(spoken) => spoken,
-            Err(fault) => {
-                // Nothing was sent: the permit gives back what it took.
-                self.attempts -= 1;
-                return Err(fault);
+        if self.attempts == 0 {
+            self.common.world.retry_budget.request(now);
+        }
+        loop {
+            let fault = match self.attempt_in_group(now, random) {
+                Ok(outbound) => return Ok(outbound),
+                Err(fault) => fault,
+            };
+            if !self.go_on(&fault, now) {
+                return Err(self.first_failure(fault));
             }
-        };
+        }
+    }
+
+    fn attempt_in_group(&mut self, now: Now, random: u64) -> Result<Outbound, Fault> {
+        let world = self.common.world.clone();
+        loop {
+            let chosen = self.choose(&world, now, random)?;
+            let (position, index) = (chosen.position, self.group.members[chosen.position].deployment);
+            let deployment = &world.deployments[index];
+            self.tried.note(position);
+            self.note_attempt();
+            self.common.target = Target::Deployment(u32::try_from(index).unwrap_or(u32::MAX));
+            let model = deployment.upstream_model(self.captured.as_deref());
+            match self.speak(deployment, &model, world.price(index, &model).as_ref()) {
+                Ok(spoken) => return Ok(self.send(&world, index, chosen, spoken, now)),
+                Err(fault) => {
+                    // Nothing was sent: the permit gives back what it took.
+                    self.forget_attempt();
+                    if !self.elsewhere(&world, now) {
+                        return Err(fault);
+                    }
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, world: &World, index: usize, chosen: Chosen, spoken: Spoken, now: Now) -> Outbound {
+        let Chosen { mut permit, flight, .. } = chosen;
         permit.sent();
         self.permit.sent();
         if let Some(hold) = &mut self.hold {
@@ -90,10 +110,11 @@ impl Planned {
         }
         self.first_dispatch.get_or_insert(now);
         self.reply = Reply::Waiting;
-        let outbound = self.outbound(&world, index, now, spoken.path, spoken.body, spoken.headers);
+        let outbound = self.outbound(world, index, now, spoken.path, spoken.body, spoken.headers);
         self.current = Some(Current {
             deployment: index,
             permit: Some(permit),
+            flight: Some(flight),
             began: now,
             first_byte: None,
             ended: None,
@@ -103,35 +124,7 @@ impl Planned {
             schema_tool: spoken.schema_tool,
             dropped: spoken.dropped,
         });
-        Ok(outbound)
-    }
-
-    fn choose(&mut self, world: &World, now: Now, random: u64) -> Result<(usize, Permit), Fault> {
-        if self.tried.covers(self.group.members.len()) {
-            self.tried = Tried::default();
-        }
-        let mut full = Tried::default();
-        let mut wait: Option<Duration> = None;
-        loop {
-            let open = |position: usize| !full.has(position);
-            let picked = routing::choose(&self.group.members, self.tried, open, random);
-            let Some(position) = picked else { return Err(self.no_room(wait)) };
-            match world.deployments[self.group.members[position].deployment].limits.try_take(self.tokens, now) {
-                Ok(permit) => return Ok((position, permit)),
-                Err(short) => {
-                    wait = Some(wait.map_or(short.after, |wait| wait.min(short.after)));
-                    full.note(position);
-                }
-            }
-        }
-    }
-
-    fn no_room(&self, wait: Option<Duration>) -> Fault {
-        let text = format!(
-            "No deployments available for selected model: every deployment of {} is at its rpm, tpm or max_parallel_requests limit.",
-            self.request.model
-        );
-        Fault::client(Kind::RateLimited, text).retry_after(wait.unwrap_or(Duration::from_secs(1)))
+        outbound
     }
 
     fn outbound(
@@ -148,14 +141,22 @@ impl Planned {
         let settings = &deployment.settings;
         let whole = if self.request.stream { deadlines.stream } else { deadlines.total };
         let left = whole.saturating_sub(now.since(self.common.began));
+        let (timeout, stream_timeout) = self.wished_timeouts();
         let (first_byte, idle, total) = if self.request.stream {
-            let gap = settings.stream_timeout.or(settings.timeout);
+            let gap = shorter(settings.stream_timeout.or(settings.timeout), stream_timeout.or(timeout));
             (gap.unwrap_or(deadlines.first_byte), gap.unwrap_or(deadlines.idle), left)
         } else {
-            let whole = settings.timeout.unwrap_or(deadlines.first_byte);
-            (whole, deadlines.idle.min(whole), left.min(settings.timeout.unwrap_or(left)))
+            let limit = shorter(settings.timeout, timeout);
+            let whole = limit.unwrap_or(deadlines.first_byte);
+            (whole, deadlines.idle.min(whole), left.min(limit.unwrap_or(left)))
         };
         Outbound { deployment: index, path, body, headers, first_byte: first_byte.min(left), idle, total }
+    }
+
+    /// What the client asks for, of an answer as a whole and of a stream: in a header, or in the body.
+    pub(super) fn wished_timeouts(&self) -> (Option<Duration>, Option<Duration>) {
+        let (head, body) = (&self.common.wishes, &self.request.wishes);
+        (head.timeout.or(body.timeout), head.stream_timeout.or(body.stream_timeout))
     }
 
     /// Takes note that the attempt failed and says whether to try again. `jitter` is a random number.
@@ -166,12 +167,6 @@ impl Planned {
             return Again::No;
         }
         (current.failed, current.ended) = (true, Some(now));
-        // What broke off in its midst has used tokens: it is settled at the end.
-        if !self.reply.streamed()
-            && let Some(permit) = current.permit.take()
-        {
-            permit.settle(Some(0), now);
-        }
         let event = AttemptFailed {
             handles: &world.handles,
             exchange_id: &self.common.id,
@@ -182,43 +177,22 @@ impl Planned {
             elapsed: now.since(current.began),
         };
         world.around.telemetry.emit(&Event::AttemptFailed(event), now);
-        let retries = world.deployments[current.deployment].settings.num_retries.unwrap_or(world.settings.num_retries);
-        if self.attempts > retries {
-            return Again::No;
+        self.note_leg(fault, now);
+        self.judge(&world, fault, now);
+        let elsewhere = self.elsewhere(&world, now);
+        let again = self.again(&world, fault, elsewhere, now, jitter);
+        self.let_go(again, now);
+        match again {
+            Again::No if self.go_on(fault, now) => Again::After(Duration::ZERO),
+            again => again,
         }
-        let elsewhere = !self.tried.covers(self.group.members.len());
-        match retryable(fault.kind) {
-            Retry::Anywhere if elsewhere => Again::After(Duration::ZERO),
-            Retry::Anywhere => self.same_again(&world, fault, jitter),
-            Retry::Elsewhere if elsewhere => Again::After(Duration::ZERO),
-            Retry::Elsewhere | Retry::Never => Again::No,
-        }
-    }
-
-    fn same_again(&self, world: &World, fault: &Fault, jitter: u64) -> Again {
-        if fault.retry_after.is_some_and(|wait| wait > RETRY_AFTER_MAX) {
-            return Again::No;
-        }
-        let base = BACKOFF.saturating_mul(1 << (self.attempts - 1).min(8)).min(BACKOFF_MAX);
-        let share = u32::try_from(jitter >> 40).unwrap_or(0);
-        let spread = base.saturating_mul(share) / (1 << 24);
-        Again::After((base / 2 + spread / 2).max(world.settings.retry_after).max(fault.retry_after.unwrap_or_default()))
     }
 }
 
-enum Retry {
-    /// On another deployment, or on the same one after a while.
-    Anywhere,
-    /// On another deployment only: the same one would fail again, or be paid twice.
-    Elsewhere,
-    Never,
-}
-
-fn retryable(kind: Kind) -> Retry {
-    match kind {
-        Kind::UpstreamConnect | Kind::UpstreamMalformed => Retry::Anywhere,
-        Kind::UpstreamStatus(408 | 409 | 429 | 500..) => Retry::Anywhere,
-        Kind::UpstreamTimeout | Kind::UpstreamCut | Kind::UpstreamStatus(401 | 403) => Retry::Elsewhere,
-        _ => Retry::Never,
+/// A client may ask for less time than the deployment is given, not for more.
+fn shorter(configured: Option<Duration>, wished: Option<Duration>) -> Option<Duration> {
+    match (configured, wished) {
+        (Some(configured), Some(wished)) => Some(configured.min(wished)),
+        (configured, wished) => configured.or(wished),
     }
 }

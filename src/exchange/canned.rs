@@ -18,6 +18,11 @@ use crate::vocabulary::{Metered, Now, Usage};
 const DIMENSIONS: usize = 8;
 
 impl Planned {
+    /// Whether the current attempt's deployment is answered for here.
+    pub fn is_answered_here(&self) -> bool {
+        matches!(self.way(), Some(Way::Local))
+    }
+
     /// The whole answer of the current attempt's deployment, where it is given here: JSON, or the events of a stream.
     pub fn canned(&mut self, now: Now) -> Option<Bytes> {
         if !matches!(self.way(), Some(Way::Local)) {
@@ -29,6 +34,7 @@ impl Planned {
             Some(text) => self.mocked(&text, now),
             None => return None,
         };
+        self.answers(now);
         self.reply = Reply::Over { metered: Metered::Reported(usage), produced: Produced::default(), answered: true };
         if let Some(current) = &mut self.current {
             (current.first_byte, current.ended) = (Some(now), Some(now));

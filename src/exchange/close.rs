@@ -8,7 +8,7 @@ use super::reply::Reply;
 use crate::chat::Produced;
 use crate::ledger::{Ledger, Outcome, Receipt};
 use crate::pricing::{prompt, tokens};
-use crate::telemetry::{self, Event, ExchangeClosed};
+use crate::telemetry::{self, Event, ExchangeClosed, FellBack};
 use crate::vocabulary::{Fault, Kind, Metered, Now, PicoUsd, Usage};
 
 /// How an exchange ended.
@@ -122,6 +122,10 @@ impl Planned {
         if let Some(permit) = self.current.as_mut().and_then(|current| current.permit.take()) {
             permit.settle(Some(used), now);
         }
+        self.course.settle(used, now);
+        if let Some(current) = &self.current {
+            self.common.world.deployments[current.deployment].health.use_tokens(used, now);
+        }
         let excess = match self.hold.take() {
             Some(hold) => hold.settle(bill.cost, now).excess,
             None => PicoUsd::ZERO,
@@ -144,6 +148,21 @@ impl Planned {
             ..event(&self.common, sent, ending, now)
         };
         self.common.world.around.telemetry.emit(&Event::ExchangeClosed(event), now);
+        self.say_fallbacks(ending, now);
+    }
+
+    fn say_fallbacks(&self, ending: Ending, now: Now) {
+        let (common, fallbacks) = (&self.common, self.fallbacks());
+        if fallbacks > 0 {
+            let event = FellBack {
+                handles: &common.world.handles,
+                exchange_id: &common.id,
+                target: common.target,
+                fallbacks,
+                answered: ending == Ending::Complete,
+            };
+            common.world.around.telemetry.emit(&Event::FellBack(event), now);
+        }
     }
 
     /// From the head to the first dispatch without the wait for the client's body, and from the upstream's end to ours.

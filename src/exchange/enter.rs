@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::local::{self, LocalAnswer};
 use super::way::BETA;
+use super::wishes::Wishes;
 use super::{Ending, World};
 use crate::dialect::{self, Endpoint, PathStream, Route};
 use crate::policy::{Caller, Presented, present};
@@ -54,12 +55,14 @@ pub(super) struct Common {
     pub(super) target: Target,
     pub(super) client_ip: Option<IpAddr>,
     pub(super) bytes_in: u64,
+    /// What the head asks of the gateway itself.
+    pub(super) wishes: Wishes,
     /// Its record is written, or is another's to write.
     pub(super) closed: bool,
 }
 
 impl Common {
-    fn new(world: &Arc<World>, id: String, client_ip: Option<IpAddr>, now: Now) -> Self {
+    pub(super) fn new(world: &Arc<World>, id: String, client_ip: Option<IpAddr>, now: Now) -> Self {
         Self {
             world: world.clone(),
             id,
@@ -72,6 +75,7 @@ impl Common {
             target: Target::None,
             client_ip,
             bytes_in: 0,
+            wishes: Wishes::default(),
             closed: false,
         }
     }
@@ -171,8 +175,9 @@ impl Opened {
             Err(fault) => return Err(Refused::new(common, fault)),
         }
         match route {
-            Route::Call { endpoint, model, stream } => match announced(world, head) {
-                Ok(()) => {
+            Route::Call { endpoint, model, stream } => match announced(world, head).and_then(|()| Wishes::read(head)) {
+                Ok(wishes) => {
+                    common.wishes = wishes;
                     let own_headers = own_headers(endpoint, head);
                     let opened = Self { common, endpoint, path_model: model, path_stream: stream, own_headers };
                     Ok(Entry::Call(Box::new(opened)))

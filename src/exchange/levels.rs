@@ -3,7 +3,8 @@
 use super::World;
 use crate::ledger::{AccountId, Ledger};
 use crate::policy::Level;
-use crate::telemetry::{Gauge, Handles, KeyLabel, Limited, Target};
+use crate::routing::Standing;
+use crate::telemetry::{Gauge, Handles, Health, KeyLabel, Limited, Target};
 use crate::vocabulary::Now;
 
 impl World {
@@ -21,6 +22,19 @@ impl World {
             if let Some(left) = self.left(AccountId::Key(key.hash), now) {
                 out(&self.handles, Gauge::KeyBudget { key: label, left: left.0, max: left.1 });
             }
+        }
+        let routing = &self.settings.routing;
+        let left = self.retry_budget.left(routing.retry_budget_percent, routing.retry_budget_floor, now);
+        out(&self.handles, Gauge::RetryBudget(left));
+        for (index, deployment) in self.deployments.iter().enumerate() {
+            let target = Target::Deployment(u32::try_from(index).unwrap_or(u32::MAX));
+            let state = match deployment.health.standing(now) {
+                Standing::Resting(_) | Standing::Full(_) => Health::CoolingDown,
+                Standing::Trial => Health::Failing,
+                Standing::Open if deployment.health.is_failing(now) => Health::Failing,
+                Standing::Open => Health::Healthy,
+            };
+            out(&self.handles, Gauge::Deployment { target, state });
         }
         if let Some((left, max)) = self.left(AccountId::Global, now) {
             out(&self.handles, Gauge::GlobalBudget { left, max });

@@ -11,26 +11,37 @@
 
 mod attempt;
 mod canned;
+mod choice;
 mod close;
+mod course;
 mod edit;
 mod enter;
 mod estimate;
+mod explain;
 mod interpret;
+mod judge;
 mod levels;
 mod local;
 mod mask;
 mod offer;
+mod opening;
 mod plan;
 mod reply;
+mod retry;
+mod trail;
 mod way;
+mod wishes;
 mod world;
 
 pub use crate::provider::{Auth, Fetch, Fetched, Unsigned};
 pub use attempt::{Again, Outbound};
+pub use choice::Aside;
 pub use close::{Bill, Ending, Sent};
 pub(crate) use enter::too_large;
 pub use enter::{Entry, Head, Opened, Refused};
+pub use explain::{Considered, Explained, explain};
 pub use local::LocalAnswer;
+pub use opening::Opening;
 pub use plan::Planned;
 pub use reply::{Finished, Treatment, UpstreamHead};
 pub use world::{BuildError, Deployment, Surroundings, World};

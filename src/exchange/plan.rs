@@ -7,22 +7,21 @@ use http::{HeaderName, HeaderValue};
 
 use super::attempt::Current;
 use super::close::Bill;
+use super::course::Course;
 use super::enter::{Common, Opened, Refused};
 use super::offer::Offers;
 use super::reply::Reply;
+use super::trail::Leg;
 use super::{Deployment, World, estimate};
 use crate::config::UnknownPrice;
 use crate::dialect::openai::Request;
 use crate::json;
 use crate::ledger::{AccountId, Hold, Ledger, Refusal};
 use crate::policy::{Ask, Denied, Permit};
-use crate::pricing::{Demand, Media, ServiceTier, prompt};
+use crate::pricing::{Demand, Media, ServiceTier};
 use crate::routing::{Group, Tried};
 use crate::telemetry::Target;
 use crate::vocabulary::{Fault, Kind, ModelName, Now, PicoUsd};
-
-/// What a provider may add to a prompt around the messages, in tokens.
-const FRAME_TOKENS: u64 = 16;
 
 /// An exchange that may be sent.
 pub struct Planned {
@@ -38,6 +37,12 @@ pub struct Planned {
     pub(super) output_cap: Option<u64>,
     pub(super) tried: Tried,
     pub(super) attempts: u32,
+    /// The attempts that failed.
+    pub(super) trail: Vec<Leg>,
+    /// Which groups it has been to.
+    pub(super) course: Course,
+    /// The prompt, once it was counted.
+    pub(super) prompt_tokens: std::sync::OnceLock<u64>,
     pub(super) current: Option<Current>,
     pub(super) reply: Reply,
     /// Something of a stream was given to the client.
@@ -68,6 +73,9 @@ impl Opened {
             Ok(resolved) => resolved,
             Err(fault) => return Err(Refused::new(common, fault)),
         };
+        if let Err(fault) = check_fallbacks(&world, &common, &request) {
+            return Err(Refused::new(common, fault));
+        }
         common.target = Target::Group(u32::try_from(resolved.group.index).unwrap_or(u32::MAX));
         let tpm = common.key_settings().and_then(|key| key.tpm_limit);
         let tokens = estimate::for_limits(&request, tpm);
@@ -87,6 +95,9 @@ impl Opened {
             output_cap: None,
             tried: Tried::default(),
             attempts: 0,
+            trail: Vec::new(),
+            course: Course::of(&resolved.target),
+            prompt_tokens: std::sync::OnceLock::new(),
             current: None,
             reply: Reply::Waiting,
             streamed: false,
@@ -102,14 +113,33 @@ impl Opened {
     }
 }
 
-struct Meant {
-    group: Arc<Group>,
-    captured: Option<Box<str>>,
+/// What a name stands for.
+pub(super) struct Meant {
+    pub(super) group: Arc<Group>,
+    pub(super) captured: Option<Box<str>>,
+    /// The name after aliases.
+    pub(super) target: Box<str>,
+}
+
+/// The client's own fallbacks: models it may use.
+fn check_fallbacks(world: &World, common: &Common, request: &Request) -> Result<(), Fault> {
+    for name in request.wishes.fallbacks.iter().flatten() {
+        resolve(world, common, name).map_err(|fault| fault.param("fallbacks"))?;
+    }
+    Ok(())
+}
+
+/// What a name in the configuration means. The operator wrote it: nobody's access is checked.
+pub(super) fn resolve_configured(world: &World, name: &ModelName) -> Option<Meant> {
+    let target = world.table.alias(name.as_str()).map_or(name.as_str(), |alias| alias.target.as_str());
+    let resolved = world.table.resolve(target)?;
+    let captured = resolved.captured.map(Box::from);
+    Some(Meant { group: resolved.group.clone(), captured, target: target.into() })
 }
 
 /// The group a name means for this caller. Access is held against what was asked for and what it resolves to; an alias
 /// opens only what it is itself allowed to open.
-fn resolve(world: &World, common: &Common, asked: &ModelName) -> Result<Meant, Fault> {
+pub(super) fn resolve(world: &World, common: &Common, asked: &ModelName) -> Result<Meant, Fault> {
     let key = common.caller.as_ref().and_then(|caller| caller.key());
     let own = key.and_then(|key| key.alias_for(asked));
     let meant = own.map_or(asked.as_str(), ModelName::as_str);
@@ -122,7 +152,8 @@ fn resolve(world: &World, common: &Common, asked: &ModelName) -> Result<Meant, F
         }
     }
     let resolved = resolved.ok_or_else(|| unknown_model(asked))?;
-    Ok(Meant { group: resolved.group.clone(), captured: resolved.captured.map(Box::from) })
+    let captured = resolved.captured.map(Box::from);
+    Ok(Meant { group: resolved.group.clone(), captured, target: target.into() })
 }
 
 fn unknown_model(asked: &ModelName) -> Fault {
@@ -248,16 +279,14 @@ impl Planned {
     /// near it the prompt is counted, and an answer whose length the client left open is bounded to what can be paid.
     fn reserve(&mut self, now: Now) -> Result<(), Fault> {
         let world = self.common.world.clone();
-        let offers = self.offers(&world)?;
+        let offers = self.offers(&world, &self.group, self.captured.as_deref())?;
         let accounts = self.common.accounts();
         let demand = self.demand(self.request.body.len() as u64);
         let refusal = match hold(&world, accounts, offers.worst_case(&demand), now) {
             Ok(hold) => return self.keep(hold),
             Err(refusal) => refusal,
         };
-        let counted = prompt::estimate_prompt(self.request.model.as_str(), &self.request.body);
-        let prompt = (counted + counted / 10 + FRAME_TOKENS).min(demand.prompt.max(FRAME_TOKENS));
-        let demand = Demand { prompt, media: media(&self.request.body), ..demand };
+        let demand = self.counted_demand(&demand);
         if let Ok(hold) = hold(&world, accounts, offers.worst_case(&demand), now) {
             return self.keep(hold);
         }
@@ -276,15 +305,15 @@ impl Planned {
         Ok(())
     }
 
-    /// What every deployment of the group may answer, and for how much.
-    fn offers(&self, world: &World) -> Result<Offers, Fault> {
+    /// What every deployment of a group may answer, and for how much.
+    pub(super) fn offers(&self, world: &World, group: &Group, captured: Option<&str>) -> Result<Offers, Fault> {
         let mut offers = Offers::default();
         if self.request.endpoint.is_count() {
             return Ok(offers);
         }
-        for member in &self.group.members {
+        for member in &group.members {
             let deployment = &world.deployments[member.deployment];
-            let price = world.price(member.deployment, &deployment.upstream_model(self.captured.as_deref()));
+            let price = world.price(member.deployment, &deployment.upstream_model(captured));
             match price.filter(|price| price.is_known()) {
                 Some(price) => offers.add(&self.request, deployment, price),
                 None if world.settings.unknown_price == UnknownPrice::Refuse => {
@@ -297,7 +326,7 @@ impl Planned {
     }
 
     /// The answer's side is each deployment's own.
-    fn demand(&self, prompt: u64) -> Demand {
+    pub(super) fn demand(&self, prompt: u64) -> Demand {
         Demand { prompt, completion: 0, tier: self.tier(), media: Media::Mixed }
     }
 
@@ -311,7 +340,7 @@ impl Planned {
 }
 
 /// Whether a body may hold audio or images.
-fn media(body: &[u8]) -> Media {
+pub(super) fn media(body: &[u8]) -> Media {
     let has = |part: &str| memchr::memmem::find(body, part.as_bytes()).is_some();
     let media = ["input_audio", "image_url", "input_image", "inlineData", "inline_data", "fileData", "\"source\""];
     if media.into_iter().any(has) { Media::Mixed } else { Media::Text }

@@ -13,7 +13,7 @@ use crate::dialect::openai::{JsonReply, StreamOptions, StreamReply, error};
 use crate::dialect::{self, ErrorPlace, Relay, RelayOptions, StreamEnd};
 use crate::json::{self, Segments};
 use crate::provider::{Carry, ChatApi, Framing, StreamUsage};
-use crate::vocabulary::{Fault, Kind, Metered, Now, Secret};
+use crate::vocabulary::{Fault, Kind, Matter, Metered, Now, Secret};
 
 /// The most of an upstream's error body that is read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
@@ -270,7 +270,7 @@ impl Planned {
         match std::mem::replace(&mut self.reply, Reply::Waiting) {
             Reply::Json(reply) => self.finish_json(reply, now, jitter),
             Reply::Foreign(held) => self.finish_foreign(&held, now, jitter),
-            Reply::Error { fault, content_type, body } => Ok(self.finish_error(fault, content_type.as_deref(), &body)),
+            Reply::Error { fault, content_type, body } => self.finish_error(fault, content_type.as_deref(), &body, now),
             other => {
                 self.reply = other;
                 let fault = Fault::ours(Kind::Internal, "the answer was lost");
@@ -293,6 +293,7 @@ impl Planned {
         };
         match translated {
             Ok((body, metered, produced)) => {
+                self.answers(now);
                 self.reply = Reply::Over { metered, produced, answered: true };
                 self.settle_bill();
                 let mut parts = smallvec::smallvec![body];
@@ -330,7 +331,7 @@ impl Planned {
         }
     }
 
-    fn upstream_fault(&self, status: u16, message: Option<&str>) -> Fault {
+    pub(super) fn upstream_fault(&self, status: u16, message: Option<&str>) -> Fault {
         let exception = self.deployment().map_or("OpenAIException", |deployment| deployment.provider.exception());
         error::upstream_of(exception, status, message)
     }
@@ -358,6 +359,7 @@ impl Planned {
         {
             done.produced = interpret::produced(api, &done.segments.to_bytes());
         }
+        self.answers(now);
         self.reply = Reply::Over { metered: done.metered, produced: done.produced, answered: true };
         self.settle_bill();
         let mut parts = done.segments.parts;
@@ -372,13 +374,24 @@ impl Planned {
         }
     }
 
-    fn finish_error(&mut self, fault: Fault, content_type: Option<&str>, body: &[u8]) -> Finished {
+    /// What the provider says may be the matter of a request that another group takes.
+    fn finish_error(
+        &mut self,
+        fault: Fault,
+        content_type: Option<&str>,
+        body: &[u8],
+        now: Now,
+    ) -> Result<Finished, (Again, Fault)> {
         let Kind::UpstreamStatus(status) = fault.kind else {
-            return Finished { parts: smallvec::smallvec![self.error(&fault, 500)], fault: Some(fault) };
+            return Ok(Finished { parts: smallvec::smallvec![self.error(&fault, 500)], fault: Some(fault) });
         };
         let told = self.in_our_words(&fault, error::upstream_message(body, content_type).as_deref(), status);
         self.reply = Reply::Over { metered: Metered::Absent, produced: Produced::default(), answered: false };
-        Finished { parts: smallvec::smallvec![self.error(&told, error::status(&told))], fault: Some(told) }
+        self.note_matter(told.matter);
+        if told.matter != Matter::Other && self.go_on(&told, now) {
+            return Err((Again::After(Duration::ZERO), told));
+        }
+        Ok(Finished { parts: smallvec::smallvec![self.error(&told, error::status(&told))], fault: Some(told) })
     }
 
     fn chat_api(&self) -> Option<&'static dyn ChatApi> {
@@ -402,7 +415,7 @@ impl Planned {
     }
 
     /// The upstream's message without our credentials.
-    fn in_our_words(&self, fault: &Fault, message: Option<&str>, status: u16) -> Fault {
+    pub(super) fn in_our_words(&self, fault: &Fault, message: Option<&str>, status: u16) -> Fault {
         let secrets = self.secrets();
         let secrets: Vec<&str> = secrets.iter().map(Secret::expose).collect();
         let message = message.map(|message| error::scrub(message, &secrets));
@@ -446,7 +459,7 @@ fn frame(way: Option<Way>, relay: Box<dyn Relay>) -> Box<dyn Relay> {
 }
 
 /// The status that an error body names, as OpenRouter does: `{"error":{"code":429}}`.
-fn error_status(body: &Bytes) -> Option<u16> {
+pub(super) fn error_status(body: &[u8]) -> Option<u16> {
     let whole = json::Span { start: 0, end: u32::try_from(body.len()).ok()? };
     let error = json::find(body, whole, "error").ok()??;
     let code = json::find(body, error, "code").ok()??;

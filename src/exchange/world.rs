@@ -14,7 +14,7 @@ use crate::ledger::{AccountId, Memory, Scope, Terms, Window};
 use crate::policy::{DeploymentLimits, KeyRing};
 use crate::pricing::{Book, Price};
 use crate::provider::{self, Auth, Call, Provider, Target};
-use crate::routing::{Pattern, Table};
+use crate::routing::{Health, Pattern, RetryBudget, Table};
 use crate::telemetry::{DeploymentName, Handles, KeyName, LabelBook, Telemetry};
 use crate::vocabulary::{Clock, KeyHash};
 
@@ -46,6 +46,8 @@ pub struct World {
     pub handles: Handles,
     /// What outlives this configuration.
     pub around: Surroundings,
+    /// How many retries may be made; outlives configurations.
+    pub retry_budget: Arc<RetryBudget>,
     /// Counts configurations, from 1.
     pub generation: u64,
     key_places: std::collections::HashMap<KeyHash, KeyPlace>,
@@ -70,6 +72,8 @@ pub struct Deployment {
     pub auth: Option<Arc<dyn Auth>>,
     /// How often.
     pub limits: DeploymentLimits,
+    /// How it fares.
+    pub health: Arc<Health>,
     /// `model_info.id`, for the headers of answers.
     pub shown_id: http::HeaderValue,
     /// `provider/model`, for the headers of answers.
@@ -150,6 +154,7 @@ impl World {
             deployments,
             handles,
             around,
+            retry_budget: previous.map(|world| world.retry_budget.clone()).unwrap_or_default(),
             generation,
             key_places,
             book,
@@ -231,6 +236,7 @@ fn build_deployment(
         provider,
         auth,
         limits,
+        health: before.map(|known| known.health.clone()).unwrap_or_default(),
         shown_id: shown(&deployment.id),
         shown_name: shown(&format!("{}/{}", deployment.provider, deployment.model)),
         shown_base: shown(&origin(deployment)),

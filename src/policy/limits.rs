@@ -62,6 +62,19 @@ impl KeyLimits {
         Ok(permit)
     }
 
+    /// Takes what the request needs of the limits on one model alone: for a model that it goes on to.
+    ///
+    /// # Errors
+    /// The first limit without room.
+    pub fn admit_model(&self, ask: &Ask<'_>, now: Now) -> Result<Permit, Denied> {
+        let mut permit = Permit::for_tokens(ask.tokens);
+        for (model, rates) in self.models_of(ask.requested, ask.group) {
+            let denied = |(what, room)| Denied::new(self.key, what, room, now).for_model(model);
+            rates.take(&mut permit, now).map_err(denied)?;
+        }
+        Ok(permit)
+    }
+
     /// How the limits stand, for the headers of an answer.
     pub fn snapshot(&self, requested: &str, group: &str, now: Now) -> Snapshot {
         let mut snapshot = Snapshot { key: self.rates.levels(now), ..Snapshot::default() };

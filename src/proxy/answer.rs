@@ -26,6 +26,7 @@ const MODEL_NAME: HeaderName = HeaderName::from_static("x-litellm-model-name");
 const API_BASE: HeaderName = HeaderName::from_static("x-litellm-model-api-base");
 const RETRIES: HeaderName = HeaderName::from_static("x-litellm-attempted-retries");
 const FALLBACKS: HeaderName = HeaderName::from_static("x-litellm-attempted-fallbacks");
+const ROUTE: HeaderName = HeaderName::from_static("x-tollgate-route");
 const DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped-params");
 const COST: HeaderName = HeaderName::from_static("x-litellm-response-cost");
 const SPEND: HeaderName = HeaderName::from_static("x-litellm-key-spend");
@@ -133,9 +134,12 @@ impl Answer {
             self.headers.insert(MODEL_NAME, deployment.shown_name.clone());
             self.headers.insert(API_BASE, deployment.shown_base.clone());
         }
-        self.text(MODEL_GROUP, exchange.model());
-        self.headers.insert(RETRIES, HeaderValue::from(exchange.attempts().saturating_sub(1)));
-        self.headers.insert(FALLBACKS, NONE);
+        self.text(MODEL_GROUP, exchange.served_by());
+        self.headers.insert(RETRIES, HeaderValue::from(exchange.retries()));
+        self.headers.insert(FALLBACKS, HeaderValue::from(exchange.fallbacks()));
+        if let Some(route) = exchange.receipt(now) {
+            self.text(ROUTE, &route);
+        }
         if !exchange.dropped().is_empty() {
             self.text(DROPPED, &exchange.dropped().join(","));
         }

@@ -24,6 +24,10 @@ pub struct Context {
     /// A filter has decided already what comes of its error.
     pub(super) decided: Option<Decided>,
     pub(super) mode: Mode,
+    /// The client sees the stream.
+    pub(super) opened: bool,
+    /// The deployment that was gone on to is answered for here.
+    pub(super) local: bool,
     pub(super) out: Vec<Bytes>,
     pub(super) fault: Option<Fault>,
     pub(super) first_byte: Option<Now>,

@@ -24,8 +24,8 @@ use super::guard::HEAD;
 use super::replay::{self, Shared};
 use super::{body, peer};
 use crate::exchange::{
-    Again, Deployment, Ending, Entry, Head, LocalAnswer, Opened, Outbound, Planned, Refused, Sent, Treatment, Unsigned,
-    UpstreamHead, World,
+    Again, Deployment, Ending, Entry, Head, LocalAnswer, Opened, Opening, Outbound, Planned, Refused, Sent, Treatment,
+    Unsigned, UpstreamHead, World,
 };
 use crate::vocabulary::{Fault, Kind, Now, Origin};
 
@@ -194,6 +194,10 @@ impl Gateway {
                     }
                 },
             };
+            if exchange.is_answered_here() {
+                context.local = true;
+                return Error::e_explain(STOP, "answered here");
+            }
             let deployment = &exchange.world().deployments[outbound.deployment];
             let fault = match self.reach(deployment, exchange.world()).await {
                 Ok(address) => return Ok((outbound, address)),
@@ -270,18 +274,42 @@ impl Gateway {
 
     fn push_stream(&self, context: &mut Context, chunk: Option<Bytes>, end: bool) -> Result<Option<Bytes>> {
         let Some(exchange) = &mut context.exchange else { return Ok(None) };
+        let opened = context.opened;
         if let Some(chunk) = chunk.filter(|chunk| !chunk.is_empty())
             && let Err(fault) = exchange.push(chunk, &mut context.out)
         {
-            return Err(self.stop(context, Again::No, fault));
+            let again = if opened { Again::No } else { exchange.failed(&fault, self.now(), fastrand::u64(..)) };
+            return Err(self.stop(context, again, fault));
         }
         if end && let Some(fault) = exchange.finish_stream(&mut context.out, self.now()) {
+            if !opened && let Some(again) = exchange.cut_unseen(&fault, self.now(), fastrand::u64(..)) {
+                return Err(self.stop(context, again, fault));
+            }
             context.fault = Some(fault);
+        }
+        if !opened && !self.open(context, end)? {
+            return Ok(None);
         }
         if !context.out.is_empty() {
             context.first_byte.get_or_insert_with(|| self.gate.around().clock.now());
         }
         Ok(join(&mut context.out))
+    }
+
+    /// Whether a stream that was held back goes out now.
+    fn open(&self, context: &mut Context, end: bool) -> Result<bool> {
+        let Some(exchange) = &mut context.exchange else { return Ok(false) };
+        match exchange.judge_opening(&context.out, end, self.now(), fastrand::u64(..)) {
+            Opening::Wait => Ok(false),
+            Opening::Failed(again, fault) => Err(self.stop(context, again, fault)),
+            Opening::Go => {
+                context.opened = true;
+                if let Some(shared) = &context.shared {
+                    shared.hold(false);
+                }
+                Ok(true)
+            }
+        }
     }
 
     fn ending(&self, context: &Context, error: Option<&Error>, expired: bool) -> Ending {
@@ -296,6 +324,7 @@ impl Gateway {
             };
         }
         match error {
+            Some(_) if context.local && seen => Ending::Complete,
             None => Ending::Complete,
             Some(error) if *error.esource() == ErrorSource::Downstream && !expired => Ending::ClientGone,
             Some(error) if *error.esource() == ErrorSource::Upstream => Ending::UpstreamCut,
@@ -376,7 +405,7 @@ impl ProxyHttp for Gateway {
         let signed = exchange.world().deployments[outbound.deployment].auth.is_some();
         let signed_body = if signed { outbound.body.parts.clone() } else { SmallVec::new() };
         shared.load(outbound.body.parts, until.min(now + outbound.first_byte));
-        context.mode = Mode::Waiting;
+        (context.mode, context.opened) = (Mode::Waiting, false);
         context.decided = None;
         context.out.clear();
         // Decompresses what comes compressed although nobody asked for it; set anew because it remembers the last answer.
@@ -444,6 +473,10 @@ impl ProxyHttp for Gateway {
             retry_after: text("retry-after").and_then(retry_after),
         };
         let Some(exchange) = &mut context.exchange else { return Ok(()) };
+        let name = |name: &str| text(name);
+        if let Some(wait) = used_up(&name) {
+            exchange.used_up(wait, self.gate.around().clock.now());
+        }
         match exchange.reply(&head, self.gate.around().clock.now(), fastrand::u64(..)) {
             Treatment::Failed(again, fault) => Err(self.stop(context, again, fault)),
             Treatment::Hold => self.treat(context, Mode::Hold),
@@ -574,6 +607,12 @@ impl ProxyHttp for Gateway {
         }
         // Pingora closes the connection after a failure; say so before the head is written.
         session.set_keepalive(None);
+        if context.local {
+            if self.answer_canned(session, context).await.is_err() {
+                log::debug!("a canned answer was not written");
+            }
+            return FailToProxy { error_code: 200, can_reuse_downstream: false };
+        }
         let gone = *error.esource() == ErrorSource::Downstream && !expired && context.fault.is_none();
         if gone {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
@@ -651,7 +690,7 @@ impl Gateway {
     fn treat(&self, context: &mut Context, mode: Mode) -> Result<()> {
         context.mode = mode;
         if let (Some(sending), Some(shared)) = (&context.sending, &context.shared) {
-            shared.hold(mode == Mode::Hold);
+            shared.hold(true);
             shared.set_deadline(sending.until.min(Instant::now() + sending.idle));
         }
         Ok(())
@@ -703,6 +742,36 @@ fn timeout_fault(sending: Option<&Sending>) -> Fault {
 fn retry_after(text: &str) -> Option<Duration> {
     let seconds: f64 = text.trim().parse().ok()?;
     Duration::try_from_secs_f64(seconds.clamp(0.0, 86_400.0)).ok()
+}
+
+/// When a provider takes requests again that says that nothing is left of a limit, in OpenAI's headers.
+fn used_up<'a>(header: &impl Fn(&str) -> Option<&'a str>) -> Option<Duration> {
+    let wait = |left: &str, reset: &str| (header(left)?.trim() == "0").then(|| header(reset).and_then(reset_after))?;
+    let requests = wait("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests");
+    requests.max(wait("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"))
+}
+
+/// `6m0s`, `1.5s`, `20ms`, or seconds without a unit.
+fn reset_after(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, more) = rest.split_at(digits);
+        let letters = more.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(more.len());
+        let (unit, more) = more.split_at(letters);
+        let scale = match unit {
+            "" | "s" => 1.0,
+            "ms" => 0.001,
+            "m" => 60.0,
+            "h" => 3600.0,
+            "d" => 86_400.0,
+            _ => return None,
+        };
+        seconds += number.parse::<f64>().ok()? * scale;
+        rest = more;
+    }
+    Duration::try_from_secs_f64(seconds.min(86_400.0)).ok()
 }
 
 /// One piece of several; the usual single one is not copied.

@@ -70,7 +70,7 @@ impl Shared {
         self.0.lock().finished = Some(Finished { parts, late });
     }
 
-    /// Holds the answer's head back until its body is complete.
+    /// Holds the answer's head back: of a whole answer until its body is complete, of a stream until it is let go.
     pub(super) fn hold(&self, hold: bool) {
         self.0.lock().hold = hold;
     }
@@ -260,9 +260,16 @@ impl CustomSession for Replay {
         self.held = None;
     }
 
-    async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+    async fn response_duplex_vec(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
         let hold = self.shared.0.lock().hold;
-        if hold { self.held_duplex(tasks).await } else { self.inner_mut().response_duplex_vec(tasks).await }
+        if hold {
+            return self.held_duplex(tasks).await;
+        }
+        // The head of a stream that was held back until it said something.
+        if let Some(head) = self.held.take() {
+            tasks.insert(0, HttpTask::Header(head, false));
+        }
+        self.inner_mut().response_duplex_vec(tasks).await
     }
 
     /// Ends the body only. Ending the session here would leave nothing to log or to keep alive.

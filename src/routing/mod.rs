@@ -1,9 +1,17 @@
-//! Model groups, aliases, wildcards and the choice of a deployment.
+//! Model groups, aliases, wildcards, the choice of a deployment, and how deployments fare.
 
+mod budget;
+mod failure;
+mod health;
 mod pattern;
 mod shuffle;
+mod strategy;
 mod table;
 
+pub use budget::RetryBudget;
+pub use failure::Failure;
+pub use health::{Flight, Health, Rest, Standing};
 pub use pattern::Pattern;
 pub use shuffle::{Member, Tried, choose};
+pub use strategy::{better_of_two, least};
 pub use table::{Group, Resolved, Table};

@@ -20,6 +20,10 @@ pub enum Event<'a> {
     /// One attempt at a deployment failed before the client was answered, whether or not another follows.
     /// A stream that broke off later is counted by the outcome of [`ExchangeClosed`], not here.
     AttemptFailed(AttemptFailed<'a>),
+    /// A request that went on to another model group ended.
+    FellBack(FellBack<'a>),
+    /// A deployment was set aside.
+    CooledDown(CooledDown<'a>),
     /// A connection was refused or cut before there was an exchange.
     ConnectionRefused(ConnectionRefused),
     /// A new configuration was taken, or was not.
@@ -113,6 +117,38 @@ pub struct AttemptFailed<'a> {
     pub reason: Option<&'static str>,
     /// How long the attempt took.
     pub elapsed: Duration,
+}
+
+/// See [`Event::FellBack`].
+#[derive(Clone, Copy, Debug)]
+pub struct FellBack<'a> {
+    /// Labels and counters of the configuration.
+    pub handles: &'a Handles,
+    /// The exchange.
+    pub exchange_id: &'a str,
+    /// The deployment tried last.
+    pub target: Target,
+    /// How many groups beyond the first were tried.
+    pub fallbacks: u32,
+    /// Whether the last one answered.
+    pub answered: bool,
+}
+
+/// See [`Event::CooledDown`].
+#[derive(Clone, Copy, Debug)]
+pub struct CooledDown<'a> {
+    /// Labels and counters of the configuration.
+    pub handles: &'a Handles,
+    /// The deployment.
+    pub target: Target,
+    /// LiteLLM's name for what it failed by.
+    pub exception: &'static str,
+    /// The status that stands for.
+    pub status: u16,
+    /// For how long.
+    pub time: Duration,
+    /// Somebody must see to it: time alone will not mend it.
+    pub lasting: bool,
 }
 
 /// See [`Event::ConnectionRefused`].

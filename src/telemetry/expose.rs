@@ -43,7 +43,7 @@ impl Names<'_> {
             "key" => self.key.map_or("", KeyName::shown),
             "api_key_alias" => self.key.map_or("", |key| &key.alias),
             "key_hash" | "hashed_api_key" => self.key.map_or("", |key| &key.hash),
-            "model_group" | "requested_model" => self.deployment.map_or("", |name| &name.group),
+            "model_group" | "requested_model" | "fallback_model" => self.deployment.map_or("", |name| &name.group),
             "model" | "litellm_model_name" => self.deployment.map_or("", |name| &name.model),
             "deployment" | "model_id" => self.deployment.map_or("", |name| &name.id),
             "provider" | "api_provider" => self.deployment.map_or("", |name| &name.provider),
@@ -179,6 +179,18 @@ impl Rows<'_> {
                     let (status, class) = kinds::status(status);
                     self.push(&names, &[("exception_status", status), ("exception_class", class)], count as f64);
                 }
+            }
+            CourseRead::Cooled => {
+                let cooled = course.cooled.read().map(|(code, count)| (Attempt::of(code), count));
+                for (status, count) in by_status(cooled.filter_map(failed_status)) {
+                    self.push(&names, &[("exception_status", kinds::status(status).0)], count as f64);
+                }
+            }
+            CourseRead::FallbacksAnswered => {
+                self.push_nonzero(&names, &[], course.fallbacks_answered.load(Ordering::Relaxed) as f64);
+            }
+            CourseRead::FallbacksFailed => {
+                self.push_nonzero(&names, &[], course.fallbacks_failed.load(Ordering::Relaxed) as f64);
             }
             CourseRead::Retries => self.push_nonzero(&names, &[], course.retries.load(Ordering::Relaxed) as f64),
         }

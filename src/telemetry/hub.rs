@@ -92,6 +92,18 @@ impl Telemetry {
         match event {
             Event::ExchangeClosed(closed) => count_closed(closed),
             Event::AttemptFailed(failed) => count_attempt(failed),
+            Event::CooledDown(cooled) => {
+                cooled
+                    .handles
+                    .course(cooled.target)
+                    .cooled
+                    .add(Attempt::Failed(0, kinds::common_status(cooled.status)).code());
+            }
+            Event::FellBack(fell) => {
+                let course = fell.handles.course(fell.target);
+                let count = if fell.answered { &course.fallbacks_answered } else { &course.fallbacks_failed };
+                count.fetch_add(1, Ordering::Relaxed);
+            }
             _ => {}
         }
         self.log.event(event, now);

@@ -8,7 +8,7 @@ use super::kinds;
 use super::metrics::METRICS;
 use super::process::Stat;
 use super::sample::Limited;
-use super::store::{ATTEMPT_SLOTS, REQUEST_SLOTS, TOKEN_KINDS};
+use super::store::{ATTEMPT_SLOTS, COOLED_SLOTS, REQUEST_SLOTS, TOKEN_KINDS};
 
 /// One family of series.
 #[derive(Debug)]
@@ -66,6 +66,10 @@ pub(super) enum CourseRead {
     /// By status of the failure.
     AttemptsFailed,
     Retries,
+    /// By status of the failure.
+    Cooled,
+    FallbacksAnswered,
+    FallbacksFailed,
 }
 
 /// Which histogram.
@@ -91,6 +95,7 @@ pub(super) enum LevelRead {
     InFlight,
     Connections,
     HeldBytes,
+    RetryBudget,
     LimitLeft,
     LimitMax,
     /// What is left of one kind of limit.
@@ -156,7 +161,12 @@ impl Source {
                 // The bound +Inf, the sum and the count.
                 CourseRead::Timed(timed, _) => timed.bounds().len() + 3,
                 CourseRead::Attempts | CourseRead::AttemptsFailed => ATTEMPT_SLOTS,
-                CourseRead::AttemptsTotal | CourseRead::AttemptsAnswered | CourseRead::Retries => 1,
+                CourseRead::Cooled => COOLED_SLOTS,
+                CourseRead::AttemptsTotal
+                | CourseRead::AttemptsAnswered
+                | CourseRead::Retries
+                | CourseRead::FallbacksAnswered
+                | CourseRead::FallbacksFailed => 1,
             },
             Self::Level(_) => 0,
             Self::Global(read) => match read {

@@ -23,6 +23,7 @@ pub(super) enum Of {
     InFlight,
     Connections,
     HeldBytes,
+    RetryBudget,
     Limit(Limited),
     KeyBudget,
     GlobalBudget,
@@ -56,6 +57,7 @@ impl Level {
             Gauge::InFlight(count) => Self::plain(Of::InFlight, count as f64),
             Gauge::Connections(count) => Self::plain(Of::Connections, count as f64),
             Gauge::HeldBytes(count) => Self::plain(Of::HeldBytes, count as f64),
+            Gauge::RetryBudget(count) => Self::plain(Of::RetryBudget, count as f64),
             Gauge::Limit { key: owner, target: on, of, left, max } => {
                 Self { of: Of::Limit(of), key: key(owner), target: target(on), left: left as f64, max: max as f64 }
             }
@@ -81,6 +83,7 @@ impl Level {
             (LevelRead::InFlight, Of::InFlight)
             | (LevelRead::Connections, Of::Connections)
             | (LevelRead::HeldBytes, Of::HeldBytes)
+            | (LevelRead::RetryBudget, Of::RetryBudget)
             | (LevelRead::Health, Of::Health)
             | (LevelRead::LimitLeft, Of::Limit(_))
             | (LevelRead::BudgetLeft, Of::KeyBudget | Of::GlobalBudget)
@@ -101,7 +104,7 @@ impl Level {
             Of::Limit(Limited::Parallel) => "parallel",
             Of::KeyBudget => "key",
             Of::GlobalBudget => "global",
-            Of::InFlight | Of::Connections | Of::HeldBytes | Of::Health => "",
+            Of::InFlight | Of::Connections | Of::HeldBytes | Of::RetryBudget | Of::Health => "",
         }
     }
 }

@@ -82,6 +82,8 @@ const L_DEPLOYED_FAILED: &[&str] = &[
 ];
 const L_KEY: &[&str] = &["hashed_api_key", "api_key_alias"];
 const L_KEY_MODEL: &[&str] = &["hashed_api_key", "api_key_alias", "model", "model_id"];
+const L_COOLED: &[&str] = &["litellm_model_name", "model_id", "api_base", "api_provider", "exception_status"];
+const L_FELL: &[&str] = &["fallback_model", "litellm_model_name", "model_id", "api_base", "api_provider"];
 const L_STATE: &[&str] = &["model_group", "litellm_model_name", "model_id", "api_base", "api_provider"];
 
 macro_rules! metrics {
@@ -137,6 +139,7 @@ metrics! {
     "tollgate_in_flight_requests" Gauge &[], Level(L::InFlight), "Exchanges that are open.";
     "tollgate_client_connections" Gauge &[], Level(L::Connections), "Client connections that are open.";
     "tollgate_held_body_bytes" Gauge &[], Level(L::HeldBytes), "Bytes of request bodies that are held.";
+    "tollgate_retry_budget_remaining" Gauge &[], Level(L::RetryBudget), "Retries that may be made now.";
     "tollgate_limit_remaining" Gauge &["key", "key_hash", "model_group", "deployment", "limit"], Level(L::LimitLeft),
         "What is left of a limit; negative is a debt.";
     "tollgate_limit_max" Gauge &["key", "key_hash", "model_group", "deployment", "limit"], Level(L::LimitMax), "The limit.";
@@ -196,6 +199,12 @@ metrics! {
         "Attempts that failed, under LiteLLM's name.";
     "litellm_deployment_state" Gauge L_STATE, Level(L::Health),
         "0 healthy, 1 partial outage, 2 complete outage, under LiteLLM's name.";
+    "litellm_deployment_cooled_down_total" Counter L_COOLED, Course(C::Cooled),
+        "How often a deployment was set aside, under LiteLLM's name.";
+    "litellm_deployment_successful_fallbacks_total" Counter L_FELL, Course(C::FallbacksAnswered),
+        "Requests that came to a deployment by a fallback and were answered, under LiteLLM's name.";
+    "litellm_deployment_failed_fallbacks_total" Counter L_FELL, Course(C::FallbacksFailed),
+        "Requests that came to a deployment by a fallback and failed there, under LiteLLM's name.";
     "litellm_remaining_api_key_budget_metric" Gauge L_KEY, Level(L::KeyBudgetLeft),
         "US dollars left of a key's budget, under LiteLLM's name.";
     "litellm_api_key_max_budget_metric" Gauge L_KEY, Level(L::KeyBudgetMax), "A key's budget, under LiteLLM's name.";

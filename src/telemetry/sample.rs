@@ -50,6 +50,8 @@ pub enum Gauge {
         /// Out of how much.
         max: PicoUsd,
     },
+    /// Retries that may be made now.
+    RetryBudget(u64),
     /// How a deployment fares.
     Deployment {
         /// Which.

@@ -19,6 +19,8 @@ use super::labels::{DeploymentName, KeyName, Served};
 pub(super) const REQUEST_SLOTS: usize = 16;
 /// Outcomes of attempts one course tells apart; more share `other`.
 pub(super) const ATTEMPT_SLOTS: usize = 12;
+/// Statuses that a deployment can be set aside by: one for each failure.
+pub(super) const COOLED_SLOTS: usize = 10;
 
 /// Kinds of tokens, as labels. The first two are totals, the others parts of them.
 pub(super) const TOKEN_KINDS: [&str; 7] =
@@ -105,6 +107,11 @@ pub(super) struct Course {
     pub(super) overhead: Histogram,
     pub(super) attempts: Slots<ATTEMPT_SLOTS>,
     pub(super) retries: AtomicU64,
+    /// How often it was set aside, by status.
+    pub(super) cooled: Slots<COOLED_SLOTS>,
+    /// Requests that came from another group, and how those ended.
+    pub(super) fallbacks_answered: AtomicU64,
+    pub(super) fallbacks_failed: AtomicU64,
 }
 
 impl Course {
@@ -119,6 +126,9 @@ impl Course {
             overhead: Histogram::new(OVERHEAD),
             attempts: Slots::default(),
             retries: AtomicU64::new(0),
+            cooled: Slots::default(),
+            fallbacks_answered: AtomicU64::new(0),
+            fallbacks_failed: AtomicU64::new(0),
         }
     }
 }

@@ -78,6 +78,18 @@ pub enum Kind {
     Internal,
 }
 
+/// What of a request the provider could not take, where another model may take it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Matter {
+    /// Nothing of the kind.
+    #[default]
+    Other,
+    /// It is longer than the model's context window.
+    ContextWindow,
+    /// The provider's content policy refuses it.
+    ContentPolicy,
+}
+
 /// A failure with two texts that never mix: one for the client, one for the operator.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -93,6 +105,8 @@ pub struct Fault {
     pub param: Option<Cow<'static, str>>,
     /// When trying again can succeed.
     pub retry_after: Option<Duration>,
+    /// What of the request was the matter.
+    pub matter: Matter,
 }
 
 impl Fault {
@@ -112,7 +126,7 @@ impl Fault {
     }
 
     fn new(origin: Origin, kind: Kind, public: Cow<'static, str>) -> Self {
-        Self { origin, kind, public, cause: None, param: None, retry_after: None }
+        Self { origin, kind, public, cause: None, param: None, retry_after: None, matter: Matter::Other }
     }
 
     /// Adds what the operator should know.
@@ -126,6 +140,13 @@ impl Fault {
     #[must_use]
     pub fn param(mut self, param: impl Into<Cow<'static, str>>) -> Self {
         self.param = Some(param.into());
+        self
+    }
+
+    /// Says what of the request was the matter.
+    #[must_use]
+    pub fn about(mut self, matter: Matter) -> Self {
+        self.matter = matter;
         self
     }
 

@@ -8,7 +8,7 @@ mod secret;
 mod usage;
 
 pub use clock::{Clock, Now};
-pub use fault::{Fault, Kind, Origin};
+pub use fault::{Fault, Kind, Matter, Origin};
 pub use money::{BadMoney, PicoUsd};
 pub use names::{BadName, KeyHash, ModelName};
 pub use secret::Secret;

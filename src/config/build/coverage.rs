@@ -28,6 +28,20 @@ pub(super) fn check(
         );
         report.warn(place, "router_settings.model_group_alias", reason);
     }
+    let places = ["router_settings", "litellm_settings"].into_iter().filter_map(|name| Some((name, root.at(name)?)));
+    for (section, node) in places {
+        for key in ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"] {
+            let Some(entry) = node.entry(key) else { continue };
+            let mut targets = Vec::new();
+            names_in(&entry.value, &mut targets);
+            for (name, place) in targets {
+                if !serves(deployments, name) && !aliases.iter().any(|alias| alias.alias == name) {
+                    let reason = format!("no deployment or alias is called {}: it is skipped", shown_key(name));
+                    report.warn(place, &format!("{section}.{key}"), reason);
+                }
+            }
+        }
+    }
     let list = root.at("virtual_keys").map_or(&[] as &[Node], Node::items);
     for (index, node) in list.iter().enumerate() {
         let own = |name: &str| {
@@ -42,6 +56,13 @@ pub(super) fn check(
             }
         }
     }
+}
+
+/// The texts within lists and the values of maps.
+fn names_in<'n>(node: &'n Node, out: &mut Vec<(&'n str, &'n crate::config::yaml::Place)>) {
+    out.extend(node.text().map(|text| (text, &node.place)));
+    node.items().iter().for_each(|item| names_in(item, out));
+    node.entries().iter().for_each(|entry| names_in(&entry.value, out));
 }
 
 fn alias_place<'a>(root: &'a Node, alias: &Alias) -> Option<&'a crate::config::yaml::Place> {

@@ -77,6 +77,8 @@ impl Build<'_> {
             max_parallel_requests: number(params, "max_parallel_requests"),
             weight_milli: params.at("weight").and_then(value::milli),
             order: params.at("order").and_then(value::integer),
+            cooldown_time: time("cooldown_time"),
+            tags: names(params, "tags"),
             extra_body: entries(params, "extra_body").iter().map(member).collect(),
             defaults: params.entries().iter().filter(|entry| is_default(entry)).map(member).collect(),
             drop_params: truth(params, "drop_params"),

@@ -4,6 +4,7 @@ mod access;
 mod coverage;
 mod deployment;
 mod limits;
+mod routing;
 mod secret;
 mod virtual_key;
 
@@ -71,6 +72,7 @@ impl Build<'_> {
             virtual_keys,
             deployments,
             aliases,
+            routing: self.routing(),
             num_retries: retries.unwrap_or(RETRIES),
             retry_after: retry_after.unwrap_or(Duration::ZERO),
             drop_params: truth(self.litellm, "drop_params").unwrap_or(false),

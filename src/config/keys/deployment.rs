@@ -270,6 +270,20 @@ pub(super) const PARAMS: &[Key] = &[
         "1",
     ),
     Key::new(
+        "model_list[].litellm_params.cooldown_time",
+        Kind::Seconds { zero: true, max: 604_800 },
+        "router_settings.cooldown_time",
+        "How long the deployment is set aside after failures, where the provider does not say.",
+        "30",
+    ),
+    Key::new(
+        "model_list[].litellm_params.tags",
+        Kind::Names,
+        "none",
+        "Requests with these tags are for this deployment, under enable_tag_filtering.",
+        "[default]",
+    ),
+    Key::new(
         "model_list[].litellm_params.extra_headers",
         Kind::Headers,
         "none",

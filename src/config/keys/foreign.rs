@@ -32,8 +32,6 @@ const NOTES: &[(&str, &str)] = &[
     ("permissions", "the key is not restricted by it"),
     ("model_max_budget", "only max_budget limits the key's spend"),
     ("duration", "say until when with `expires`"),
-    ("fallbacks", "a failed request is tried again in its own group only"),
-    ("default_fallbacks", "a failed request is tried again in its own group only"),
     ("max_parallel_requests", "max_parallel_requests of a virtual key or a deployment is"),
     ("database_url", "keys are declared under `virtual_keys`"),
     ("max_end_user_budget", "end users are not limited"),
@@ -90,15 +88,15 @@ const GENERAL: &str = "\
 /// In `litellm_settings`.
 const LITELLM: &str = "\
     aclient_session add_function_to_prompt add_user_information_to_llm_headers agent_search_embedding_model \
-    aiohttp_trust_env allow_dynamic_callback_disabling allowed_fails anthropic_beta_headers_url \
+    aiohttp_trust_env allow_dynamic_callback_disabling anthropic_beta_headers_url \
     anthropic_prompt_caching_ttl anthropic_sse_ping_interval_seconds api_base api_version apply_search_free_tier \
     argilla_batch_size argilla_transformation_object audit_log_callbacks autorouter_presets_url \
     aws_sqs_callback_params banned_keywords_list bedrock_neutralize_orphaned_tool_blocks \
     bedrock_request_metadata_fields blocked_user_list blog_posts_url budget_exceeded_throttle_percentage \
     budget_rollover cache cache_params caching callback_settings client_session cold_storage_custom_logger \
-    common_cloud_provider_auth_params content_policy_fallbacks context_window_fallbacks cooldown_time \
+    common_cloud_provider_auth_params \
     cost_discount_config cost_margin_config custom_prometheus_metadata_labels custom_prometheus_tags \
-    custom_prompt_dict datadog_llm_observability_params datadog_params datadog_use_v1 default_fallbacks \
+    custom_prompt_dict datadog_llm_observability_params datadog_params datadog_use_v1 \
     default_in_memory_ttl default_internal_user_params default_key_generate_params \
     default_key_max_budget_alert_emails default_max_internal_user_budget default_redis_batch_cache_expiry \
     default_redis_ttl default_soft_budget default_team_params default_team_settings disable_add_prefix_to_prompt \
@@ -111,7 +109,7 @@ const LITELLM: &str = "\
     enable_end_user_cost_tracking_prometheus_only enable_gemini_default_thinking_level_low \
     enable_json_schema_validation enable_key_alias_format_validation enable_loadbalancing_on_batch_endpoints \
     enable_model_config_credential_overrides enable_preview_features error_logs expose_router_debug_in_errors \
-    extra_spend_tag_headers fallbacks filter_invalid_headers force_redis_hash_tag_grouping \
+    extra_spend_tag_headers filter_invalid_headers force_redis_hash_tag_grouping \
     forward_traceparent_to_llm_provider gcs_pub_sub_use_v1 gdc_api_base gemini_live_defer_setup generic_api_use_v1 \
     generic_logger_headers global_bitbucket_config global_disable_no_log_param global_gitlab_config \
     google_moderation_confidence_threshold guardrail_name_config_map guardrails http2 \
@@ -119,7 +117,7 @@ const LITELLM: &str = "\
     json_logs key_alias_pattern key_generation_settings langfuse_default_tags langfuse_enable_update_trace_keys \
     langsmith_batch_size llamaguard_model_name llamaguard_unsafe_content_categories llm_guard_mode \
     log_auth_failure_key_identity log_client_error_tracebacks log_raw_request_response logged_real_time_event_types \
-    logging longer_context_model_fallback_dict max_end_user_budget max_end_user_budget_id max_fallbacks \
+    logging longer_context_model_fallback_dict max_end_user_budget max_end_user_budget_id \
     max_internal_user_budget max_tokens max_ui_session_budget max_user_budget mcp_servers mcp_tool_search \
     model_fallbacks model_group_settings models_by_provider modify_params network_mock newrelic_params \
     num_retries_per_request openai_moderations_model_name openai_system_messages_first otel_tenant_destination_mode \
@@ -146,16 +144,16 @@ const LITELLM: &str = "\
 
 /// In `router_settings`.
 const ROUTER: &str = "\
-    alerting_config allowed_fails allowed_fails_policy assistants_config auto_router_capability_limit \
+    alerting_config assistants_config auto_router_capability_limit \
     background_health_check_model_groups cache_kwargs cache_responses caching_groups client_ttl \
-    content_policy_fallbacks context_window_fallbacks cooldown_time debug_level default_fallbacks \
+    debug_level \
     default_litellm_params default_max_parallel_requests default_priority deployment_affinity_ttl_seconds \
-    disable_cooldowns enable_health_check_routing enable_pre_call_checks enable_tag_filtering \
-    enable_weighted_failover fallback_access_check fallback_budget_check fallbacks guardrail_list \
-    health_check_ignore_transient_errors health_check_staleness_threshold max_fallbacks model_group_affinity_config \
-    model_group_retry_policy optional_pre_call_checks plugins polling_interval provider_budget_config redis_db \
-    redis_host redis_password redis_port redis_ssl redis_url retry_policy router_general_settings routing_groups \
-    routing_strategy_args search_tools set_verbose tag_filtering_match_any tag_routing_prefix";
+    enable_health_check_routing \
+    enable_weighted_failover fallback_access_check fallback_budget_check guardrail_list \
+    health_check_ignore_transient_errors health_check_staleness_threshold model_group_affinity_config \
+    optional_pre_call_checks plugins polling_interval provider_budget_config redis_db \
+    redis_host redis_password redis_port redis_ssl redis_url router_general_settings routing_groups \
+    search_tools set_verbose tag_routing_prefix";
 
 /// In `litellm_params`.
 const PARAMS: &str = "\
@@ -171,14 +169,14 @@ const PARAMS: &str = "\
     aws_session_tags \
     azure_password azure_scope azure_username bedrock_tags bucket_name \
     budget_duration cache_control_injection_points complexity_router_config \
-    complexity_router_default_model configurable_clientside_auth_params cooldown_time default_api_key_rpm_limit \
+    complexity_router_default_model configurable_clientside_auth_params default_api_key_rpm_limit \
     default_api_key_tpm_limit fireworks_forward_user_id gcs_bucket_name guardrails itpm keepalive_seconds \
     litellm_credential_name litellm_trace_id max_budget max_file_size_mb merge_reasoning_content_in_choices \
     milvus_db_name milvus_partition_names milvus_text_field model_info openai_identity_provider_id \
     openai_identity_token_file openai_service_account_id otpm provider_affinity_header quality_router_config \
     quality_router_default_model region_name rust s3_access_key_id s3_bucket_name s3_bucket_owner \
     s3_encryption_key_id s3_endpoint_url s3_output_bucket_name s3_region_name s3_secret_access_key \
-    stream_timeout_by_service_tier tag_regex tags timeout_by_service_tier use_chat_completions_api \
+    stream_timeout_by_service_tier tag_regex timeout_by_service_tier use_chat_completions_api \
     use_in_pass_through use_litellm_proxy use_xai_oauth valkey_embedding_field valkey_host valkey_password \
     valkey_port valkey_ssl valkey_text_field vector_store_id \
     watsonx_region_name";

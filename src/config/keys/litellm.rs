@@ -19,6 +19,62 @@ pub(super) const KEYS: &[Key] = &[
         "2",
     ),
     Key::new(
+        "litellm_settings.fallbacks",
+        Kind::Fallbacks,
+        "none",
+        "As in router_settings, which wins.",
+        "[{example-latest: [example-chat]}]",
+    )
+    .in_comment(),
+    Key::new(
+        "litellm_settings.default_fallbacks",
+        Kind::Names,
+        "none",
+        "As in router_settings, which wins.",
+        "[example-chat]",
+    )
+    .in_comment(),
+    Key::new(
+        "litellm_settings.context_window_fallbacks",
+        Kind::Fallbacks,
+        "none",
+        "As in router_settings, which wins.",
+        "[{example-latest: [example-chat]}]",
+    )
+    .in_comment(),
+    Key::new(
+        "litellm_settings.content_policy_fallbacks",
+        Kind::Fallbacks,
+        "none",
+        "As in router_settings, which wins.",
+        "[{example-latest: [example-chat]}]",
+    )
+    .in_comment(),
+    Key::new(
+        "litellm_settings.max_fallbacks",
+        Kind::Count { min: 0, max: 100 },
+        "5",
+        "As in router_settings, which wins.",
+        "5",
+    )
+    .in_comment(),
+    Key::new(
+        "litellm_settings.allowed_fails",
+        Kind::Count { min: 0, max: 1_000_000 },
+        "by cause and error rate",
+        "As in router_settings, which wins.",
+        "3",
+    )
+    .in_comment(),
+    Key::new(
+        "litellm_settings.cooldown_time",
+        Kind::Seconds { zero: true, max: 604_800 },
+        "5",
+        "As in router_settings, which wins.",
+        "5",
+    )
+    .in_comment(),
+    Key::new(
         "litellm_settings.request_timeout",
         Kind::Seconds { zero: false, max: 604_800 },
         "600 for the first byte, 6000 for the whole",

@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::json::{self, Cursor, Span};
-use crate::vocabulary::{Fault, Kind, Origin};
+use crate::vocabulary::{Fault, Kind, Matter, Origin};
 
 use super::scrub as scrubbing;
 
@@ -11,6 +11,28 @@ use super::scrub as scrubbing;
 const MESSAGE_BYTES_MAX: usize = 2 * 1024;
 /// The most of a provider's error body that is read, in bytes.
 const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// How providers say that a request is longer than the model's context window, in lower case.
+const TOO_LONG: [&str; 9] = [
+    "maximum context length",
+    "prompt is too long",
+    "context_length_exceeded",
+    "context window",
+    "context length",
+    "input is too long",
+    "exceeds the maximum number of tokens",
+    "too many tokens",
+    "reduce the length of the messages",
+];
+/// How providers say that their content policy refuses a request, in lower case.
+const FORBIDDEN: [&str; 6] = [
+    "content_policy_violation",
+    "content management policy",
+    "content filtering policy",
+    "content policy",
+    "responsibleaipolicyviolation",
+    "rejected as a result of our safety system",
+];
 
 /// The status of an answer to this fault; spent budgets answer 422.
 pub fn status(fault: &Fault) -> u16 {
@@ -177,24 +199,27 @@ pub fn upstream_of(exception: &str, status: u16, message: Option<&str>) -> Fault
     let message = message.unwrap_or("the provider gave no reason");
     let lower = message.to_ascii_lowercase();
     let any = |needles: &[&str]| needles.iter().any(|needle| lower.contains(needle));
-    let class = match status {
-        400 if any(&["maximum context length", "prompt is too long", "context_length_exceeded", "context window"]) => {
+    let matter = match status {
+        400 | 413 | 422 if any(&TOO_LONG) => Matter::ContextWindow,
+        400 | 403 | 422 if any(&FORBIDDEN) => Matter::ContentPolicy,
+        _ => Matter::Other,
+    };
+    let class = match (matter, status) {
+        (Matter::ContextWindow, _) => {
             "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError"
         }
-        400 if any(&["content_policy_violation", "content management policy"]) => {
-            "litellm.BadRequestError: litellm.ContentPolicyViolationError"
-        }
-        400 | 422 => "litellm.BadRequestError",
-        401 => "litellm.AuthenticationError: AuthenticationError",
-        404 => "litellm.NotFoundError: NotFoundError",
-        408 => "litellm.Timeout",
-        429 => "litellm.RateLimitError: RateLimitError",
-        502 => "litellm.BadGatewayError: BadGatewayError",
-        503 => "litellm.ServiceUnavailableError: ServiceUnavailableError",
-        500..=599 => "litellm.InternalServerError: InternalServerError",
+        (Matter::ContentPolicy, _) => "litellm.BadRequestError: litellm.ContentPolicyViolationError",
+        (_, 400 | 422) => "litellm.BadRequestError",
+        (_, 401) => "litellm.AuthenticationError: AuthenticationError",
+        (_, 404) => "litellm.NotFoundError: NotFoundError",
+        (_, 408) => "litellm.Timeout",
+        (_, 429) => "litellm.RateLimitError: RateLimitError",
+        (_, 502) => "litellm.BadGatewayError: BadGatewayError",
+        (_, 503) => "litellm.ServiceUnavailableError: ServiceUnavailableError",
+        (_, 500..=599) => "litellm.InternalServerError: InternalServerError",
         _ => "litellm.APIError: APIError",
     };
-    Fault::upstream(Kind::UpstreamStatus(status), format!("{class}: {exception} - {message}"))
+    Fault::upstream(Kind::UpstreamStatus(status), format!("{class}: {exception} - {message}")).about(matter)
 }
 
 /// Removes credentials, in any common encoding, whatever looks like an API key, and control characters.

@@ -42,6 +42,10 @@ pub(super) fn guarded(folded: &str) -> Option<&'static str> {
         "responseformat" => "response_format",
         "store" => "store",
         "servicetier" => "service_tier",
+        "fallbacks" => "fallbacks",
+        "disablefallbacks" => "disable_fallbacks",
+        "numretries" => "num_retries",
+        "timeout" => "timeout",
         _ => return None,
     })
 }

@@ -11,7 +11,7 @@ mod models;
 pub(super) mod outlet;
 mod produced;
 mod reply;
-mod request;
+pub mod request;
 mod scrub;
 mod stream;
 mod usage;

@@ -10,6 +10,11 @@ use crate::vocabulary::{Fault, Kind, ModelName};
 
 use crate::dialect::{Endpoint, PathStream};
 
+mod wishes;
+
+pub use wishes::Wishes;
+pub(crate) use wishes::{retries, seconds};
+
 use super::fields::{self, Field};
 
 /// The most of `user` that is kept, in bytes.
@@ -66,6 +71,8 @@ pub struct Request {
     pub tags: Vec<String>,
     /// Members that are for a gateway only: cut them before forwarding.
     pub gateway_only: SmallVec<[usize; 4]>,
+    /// What the client wants of the gateway itself.
+    pub wishes: Wishes,
 }
 
 impl Request {
@@ -116,6 +123,7 @@ impl Request {
             user: fields.user,
             tags: fields.tags,
             gateway_only: fields.gateway_only,
+            wishes: fields.wishes,
             body,
             document,
         })
@@ -166,6 +174,7 @@ struct Fields {
     user: Option<String>,
     tags: Vec<String>,
     gateway_only: SmallVec<[usize; 4]>,
+    wishes: Wishes,
 }
 
 impl Fields {
@@ -209,7 +218,7 @@ impl Fields {
                 self.input = Some(index);
                 self.prompts = value.prompts();
             }
-            _ => {}
+            _ => self.wishes.read(key, value)?,
         }
         Ok(())
     }

@@ -31,6 +31,8 @@ fn deployment(model: &str, key: Option<&str>, base: Option<&str>) -> Deployment 
         max_parallel_requests: None,
         weight_milli: None,
         order: None,
+        cooldown_time: None,
+        tags: Vec::new(),
         extra_headers: Vec::new(),
         extra_body: Vec::new(),
         defaults: Vec::new(),

@@ -76,6 +76,8 @@ pub(super) fn deployment(model: &str) -> Deployment {
         max_parallel_requests: None,
         weight_milli: None,
         order: None,
+        cooldown_time: None,
+        tags: Vec::new(),
         extra_headers: Vec::new(),
         extra_body: Vec::new(),
         defaults: Vec::new(),

@@ -33,6 +33,8 @@ pub(in crate::provider) fn deployment() -> Deployment {
         max_parallel_requests: None,
         weight_milli: None,
         order: None,
+        cooldown_time: None,
+        tags: Vec::new(),
         extra_headers: Vec::new(),
         extra_body: Vec::new(),
         defaults: Vec::new(),

@@ -1,7 +1,8 @@
 //! What each event's line says.
 
 use crate::telemetry::event::{
-    AttemptFailed, ConfigRemark, ConnectionRefused, Event, ExchangeClosed, Outcome, Reloaded, Started, Trouble,
+    AttemptFailed, ConfigRemark, ConnectionRefused, CooledDown, Event, ExchangeClosed, FellBack, Outcome, Reloaded,
+    Started, Trouble,
 };
 use crate::telemetry::globals::usage_source;
 use crate::telemetry::kinds;
@@ -18,6 +19,8 @@ pub(super) fn event(event: &Event<'_>, now: Now, mut line: Line<'_>) {
         Event::Started(started) => self::started(started, now, &mut line),
         Event::ExchangeClosed(closed) => self::closed(closed, now, &mut line),
         Event::AttemptFailed(failed) => attempt(failed, now, &mut line),
+        Event::FellBack(fell) => fell_back(fell, now, &mut line),
+        Event::CooledDown(cooled) => self::cooled(cooled, now, &mut line),
         Event::ConnectionRefused(refused) => connection(refused, now, &mut line),
         Event::Reloaded(reloaded) => reload(reloaded, now, &mut line),
         Event::ConfigRemark(remark) => self::remark(remark, now, &mut line),
@@ -163,6 +166,30 @@ fn attempt(failed: &AttemptFailed<'_>, now: Now, line: &mut Line<'_>) {
         line.text("reason", reason);
     }
     line.ms("elapsed_ms", failed.elapsed);
+}
+
+fn fell_back(fell: &FellBack<'_>, now: Now, line: &mut Line<'_>) {
+    let target = fell.handles.target(fell.target);
+    line.begin(now, Level::Warn, "fallback");
+    line.text("exchange_id", fell.exchange_id);
+    line.word("model_group", &target.group);
+    line.word_if_any("deployment", &target.id);
+    line.bare("fallbacks", fell.fallbacks);
+    line.bare("answered", fell.answered);
+}
+
+fn cooled(cooled: &CooledDown<'_>, now: Now, line: &mut Line<'_>) {
+    let target = cooled.handles.target(cooled.target);
+    line.begin(now, if cooled.lasting { Level::Error } else { Level::Warn }, "deployment_cooled_down");
+    line.word("model_group", &target.group);
+    line.word_if_any("deployment", &target.id);
+    line.word_if_any("provider", &target.provider);
+    line.word("exception", cooled.exception);
+    line.bare("status", cooled.status);
+    line.ms("cooldown_ms", cooled.time);
+    if cooled.lasting {
+        line.text("note", "its credential was refused: nothing but a new one will mend it");
+    }
 }
 
 fn connection(refused: &ConnectionRefused, now: Now, line: &mut Line<'_>) {

@@ -1,0 +1,93 @@
+//! What an attempt says about its deployment.
+
+use std::time::Duration;
+
+use super::World;
+use super::attempt::Again;
+use super::plan::Planned;
+use crate::config::Cooling;
+use crate::routing::{Failure, Rest};
+use crate::telemetry::{CooledDown, Event};
+use crate::vocabulary::{Fault, Now};
+
+impl Planned {
+    /// Notes a failure of the current attempt with its deployment, and says so if that sets it aside.
+    pub(super) fn judge(&mut self, world: &World, fault: &Fault, now: Now) {
+        let Some(current) = &mut self.current else { return };
+        let (index, began) = (current.deployment, current.began);
+        let Some(mut flight) = current.flight.take() else { return };
+        let failure = Failure::of(fault);
+        if failure.is_the_requests() {
+            return flight.alive();
+        }
+        let health = flight.health();
+        if failure == Failure::Timeout && self.wished_timeouts() != (None, None) {
+            // A client that asks for less time than others need says nothing about the deployment.
+            return;
+        }
+        if failure == Failure::Timeout {
+            health.took(now.since(began), self.request.stream, now);
+        }
+        let usual = &world.settings.routing.cooling;
+        let time = world.deployments[index].settings.cooldown_time.unwrap_or(usual.time);
+        let cooling = Cooling { time, ..*usual };
+        let spare = self.has_spare(world, index, now);
+        let rest = health.failed(failure, fault.retry_after, &cooling, spare, now);
+        match rest {
+            Some(rest) => self.say_cooled(world, rest, now),
+            // Not set aside, but the provider's word is kept.
+            None if failure == Failure::RateLimit && !cooling.disabled && self.has_others() => {
+                fault.retry_after.into_iter().for_each(|wait| health.full_for(wait, now));
+            }
+            None => {}
+        }
+    }
+
+    /// Whether a deployment that says that it is full leaves others: the only one of a group is asked all the same.
+    fn has_others(&self) -> bool {
+        self.group.members.len() > 1
+    }
+
+    fn say_cooled(&self, world: &World, rest: Rest, now: Now) {
+        let cooled = CooledDown {
+            handles: &world.handles,
+            target: self.common.target,
+            exception: rest.failure.exception(),
+            status: rest.failure.status(),
+            time: rest.time,
+            lasting: rest.failure == Failure::Credential,
+        };
+        world.around.telemetry.emit(&Event::CooledDown(cooled), now);
+    }
+
+    /// The deployment answers: its stream has said something, or its answer is whole.
+    pub(super) fn answers(&mut self, now: Now) {
+        let Some(current) = &mut self.current else { return };
+        let took = now.since(current.began);
+        if let Some(flight) = &mut current.flight {
+            flight.answered(now);
+            flight.health().took(took, self.request.stream, now);
+        }
+    }
+
+    /// The provider said that nothing is left of its limits for this long.
+    pub fn used_up(&mut self, wait: Duration, now: Now) {
+        if self.has_others()
+            && let Some(flight) = self.current.as_ref().and_then(|current| current.flight.as_ref())
+        {
+            flight.health().full_for(wait, now);
+        }
+    }
+
+    /// Gives back the tokens of an attempt that is followed by another. One that broke off in its midst and is not has
+    /// used them: it is settled at the end.
+    pub(super) fn let_go(&mut self, again: Again, now: Now) {
+        let kept = again == Again::No && self.reply.streamed();
+        if let Some(current) = &mut self.current
+            && !kept
+            && let Some(permit) = current.permit.take()
+        {
+            permit.settle(Some(0), now);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The attempts of a request, for whoever asked to be told (`x-tollgate-explain`).
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::plan::Planned;
+use crate::vocabulary::{Fault, Kind, Matter, Now};
+
+/// One attempt that failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leg {
+    deployment: usize,
+    kind: Kind,
+    matter: Matter,
+    took: Duration,
+}
+
+impl Planned {
+    /// Notes that the current attempt failed.
+    pub(super) fn note_leg(&mut self, fault: &Fault, now: Now) {
+        let Some(current) = &self.current else { return };
+        let took = now.since(current.began);
+        self.trail.push(Leg { deployment: current.deployment, kind: fault.kind, matter: fault.matter, took });
+    }
+
+    /// What became of the last attempt that was noted, once its answer was read.
+    pub(super) fn note_matter(&mut self, matter: Matter) {
+        if let Some(leg) = self.trail.last_mut() {
+            leg.matter = matter;
+        }
+    }
+
+    /// Every attempt, its outcome and its time: `gpt-eu=429;12ms, gpt-us=ok;340ms`. None where nobody asked.
+    pub fn receipt(&self, now: Now) -> Option<String> {
+        if !self.common.wishes.explain {
+            return None;
+        }
+        let mut out = String::new();
+        for leg in &self.trail {
+            self.write_leg(leg.deployment, &outcome(leg), leg.took, &mut out);
+        }
+        if let Some(current) = self.current.as_ref().filter(|current| !current.failed) {
+            self.write_leg(current.deployment, "ok", now.since(current.began), &mut out);
+        }
+        Some(out)
+    }
+
+    fn write_leg(&self, deployment: usize, outcome: &str, took: Duration, out: &mut String) {
+        let id = &self.common.world.deployments[deployment].settings.id;
+        let separator = if out.is_empty() { "" } else { ", " };
+        // Writing to a string cannot fail.
+        let _infallible = write!(out, "{separator}{id}={outcome};{}ms", took.as_millis());
+    }
+}
+
+fn outcome(leg: &Leg) -> String {
+    let word = match (leg.matter, leg.kind) {
+        (Matter::ContextWindow, _) => "context_window",
+        (Matter::ContentPolicy, _) => "content_policy",
+        (_, Kind::UpstreamStatus(status)) => return status.to_string(),
+        (_, Kind::UpstreamConnect) => "connect",
+        (_, Kind::UpstreamTimeout) => "timeout",
+        (_, Kind::UpstreamCut) => "cut",
+        (_, Kind::UpstreamMalformed) => "malformed",
+        _ => "failed",
+    };
+    word.to_owned()
+}

@@ -1,0 +1,65 @@
+//! What a request's head asks of the gateway itself.
+
+use std::time::Duration;
+
+use super::Head;
+use crate::dialect::openai::request;
+use crate::vocabulary::{Fault, Kind};
+
+/// The most tags that are taken from a header, and the most bytes of one.
+const TAGS_MAX: usize = 32;
+const TAG_BYTES_MAX: usize = 128;
+
+/// LiteLLM's request headers that have an effect. They win over members of the body.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wishes {
+    /// `x-litellm-num-retries`.
+    pub(super) retries: Option<u32>,
+    /// `x-litellm-timeout`.
+    pub(super) timeout: Option<Duration>,
+    /// `x-litellm-stream-timeout`.
+    pub(super) stream_timeout: Option<Duration>,
+    /// `x-litellm-tags`.
+    pub(super) tags: Vec<String>,
+    /// `x-tollgate-explain`: the answer shall tell of every attempt.
+    pub(super) explain: bool,
+}
+
+impl Wishes {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// One cannot be meant.
+    pub(super) fn read(head: &Head<'_>) -> Result<Self, Fault> {
+        Ok(Self {
+            retries: value(head, "x-litellm-num-retries", "a whole number up to 100", request::retries)?,
+            timeout: value(head, "x-litellm-timeout", "seconds above 0", request::seconds)?,
+            stream_timeout: value(head, "x-litellm-stream-timeout", "seconds above 0", request::seconds)?,
+            tags: tags(head),
+            explain: (head.header)("x-tollgate-explain").is_some_and(|value| matches!(value, b"1" | b"true")),
+        })
+    }
+}
+
+fn value<T>(
+    head: &Head<'_>,
+    name: &'static str,
+    expected: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Fault> {
+    let Some(found) = (head.header)(name) else { return Ok(None) };
+    let text = std::str::from_utf8(found).unwrap_or_default();
+    match read(text) {
+        Some(value) => Ok(Some(value)),
+        None => {
+            let text = format!("Invalid header '{name}': expected {expected}.");
+            Err(Fault::client(Kind::BadRequest, text).param(name))
+        }
+    }
+}
+
+fn tags(head: &Head<'_>) -> Vec<String> {
+    let text = (head.header)("x-litellm-tags").and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
+    let tags = text.split(',').map(str::trim).filter(|tag| !tag.is_empty() && tag.len() <= TAG_BYTES_MAX);
+    tags.take(TAGS_MAX).map(str::to_owned).collect()
+}
