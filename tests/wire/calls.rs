@@ -62,7 +62,9 @@ fn vectors(answer: &Value) -> Value {
 /// Plays all of them; how many there were, and what is wrong.
 pub(crate) fn all(stand: &Stand) -> (usize, Vec<String>) {
     let kind = |file: File| Some((KINDS.into_iter().find(|(api, ..)| *api == file.api)?, file));
-    let calls: Vec<(Kind, File)> = recording::files().into_iter().filter_map(kind).collect();
+    // Writer's streams of completions are of its own form.
+    let files = recording::files().into_iter().filter(|file| file.provider != "writer" || !file.stream);
+    let calls: Vec<(Kind, File)> = files.filter_map(kind).collect();
     let wrong = replay::each(stand, calls.len(), |client, job| {
         let (kind, file) = &calls[job];
         let events = is_events(file).then(|| "text/event-stream".to_owned());
