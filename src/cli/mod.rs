@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod quickstart;
 mod run;
 mod source;
+pub mod spend;
 
 pub use args::{Arguments, Command, ServeArguments};
 pub use run::run;

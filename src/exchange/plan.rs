@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::attempt::Current;
 use super::close::Bill;
 use super::enter::{Common, Opened, Refused};
+use super::keep::OnFile;
 use super::offer::Offers;
 use super::reply::Reply;
 use super::{Deployment, World, estimate};
@@ -43,6 +44,7 @@ pub struct Planned {
     pub(super) first_dispatch: Option<Now>,
     /// What it came to, once the answer is whole.
     pub(super) settled_bill: Option<Bill>,
+    pub(super) on_file: Option<OnFile>,
     pub(super) closed: bool,
 }
 
@@ -87,6 +89,7 @@ impl Opened {
             body_wait: now.since(arrived),
             first_dispatch: None,
             settled_bill: None,
+            on_file: None,
             closed: false,
         };
         match planned.reserve(now) {
@@ -247,6 +250,7 @@ impl Planned {
         let demand = self.demand(self.request.body.len() as u64);
         let refusal = match hold(&world, accounts, offers.worst_case(&demand), now) {
             Ok(hold) => return self.keep(hold),
+            Err(unkept @ Refusal::Unkept(_)) => return Err(unkept.into()),
             Err(refusal) => refusal,
         };
         let counted = prompt::estimate_prompt(self.request.model.as_str(), &self.request.body);

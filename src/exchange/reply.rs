@@ -12,6 +12,7 @@ use crate::chat::{Answer, Api, Broken, Produced};
 use crate::dialect::openai::{JsonReply, StreamOptions, StreamReply, error};
 use crate::dialect::{self, Relay, RelayOptions, StreamEnd};
 use crate::json::{self, Segments};
+use crate::ledger::Outcome;
 use crate::provider::{ChatApi, StreamUsage};
 use crate::vocabulary::{Fault, Kind, Metered, Now, Secret};
 
@@ -214,6 +215,7 @@ impl Planned {
             Reply::Stream(stream) => {
                 let pushed = stream.push(chunk, out);
                 self.mask(&mut out[before..]);
+                self.note_stream();
                 pushed.map_err(|broken| self.broken_stream(&broken))
             }
             Reply::Json(reply) if reply.len() + chunk.len() > most => Err(too_long()),
@@ -245,6 +247,7 @@ impl Planned {
         };
         let told = stream.progress().error_seen;
         self.mask(&mut out[before..]);
+        self.note_end(if whole { Outcome::Complete } else { Outcome::Cut });
         if whole {
             return None;
         }

@@ -9,7 +9,7 @@ use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::{HttpTask, ServerSession};
 
-use crate::dialect::openai::error;
+use crate::dialect::{self, openai::error};
 use crate::exchange::{Planned, Refused};
 use crate::vocabulary::{Fault, Kind, Now};
 
@@ -101,6 +101,12 @@ impl Answer {
             answer.text(HeaderName::from_static(name), value);
         }
         (answer, refused_body(refused, status))
+    }
+
+    /// An error of what is answered here: head and body.
+    pub(super) fn fault_alone(fault: &Fault) -> (Self, Bytes) {
+        let status = error::status(fault);
+        (Self::new(status, JSON), dialect::error(None, fault, status, ""))
     }
 
     /// An error of an exchange that was planned: head and body.

@@ -57,7 +57,7 @@ impl Globals {
             Event::Panicked(_) => add(&self.panics, 1),
             Event::Trouble(_) => add(&self.troubles, 1),
             Event::Draining(_) => self.draining.store(true, Ordering::Relaxed),
-            Event::AttemptFailed(_) | Event::ConfigRemark(_) | Event::Stopped(_) => {}
+            Event::AttemptFailed(_) | Event::ConfigRemark(_) | Event::Kept(_) | Event::Stopped(_) => {}
         }
     }
 
