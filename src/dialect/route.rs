@@ -58,8 +58,10 @@ pub enum Route {
 /// no such path. Names of models are decoded once and must be model names after that.
 pub fn route(method: &str, path: &str, query: Option<&str>) -> Route {
     let trimmed = path.strip_suffix('/').filter(|rest| !rest.is_empty() && !rest.ends_with('/')).unwrap_or(path);
-    let Some(route) =
-        fixed(trimmed, query).or_else(|| call(trimmed)).or_else(|| gemini(trimmed, query)).or_else(|| one_model(trimmed))
+    let Some(route) = fixed(trimmed, query)
+        .or_else(|| call(trimmed))
+        .or_else(|| gemini(trimmed, query))
+        .or_else(|| one_model(trimmed))
     else {
         return Route::NotFound;
     };

@@ -8,7 +8,7 @@ use super::World;
 use super::local::LocalAnswer;
 use crate::json;
 use crate::ledger::SpendQuery;
-use crate::vocabulary::{Fault, Kind, KeyHash};
+use crate::vocabulary::{Fault, KeyHash, Kind};
 
 const DAY_MS: i64 = 86_400_000;
 

@@ -24,9 +24,8 @@ use super::guard::HEAD;
 use super::replay::{self, Shared};
 use super::{body, peer};
 use crate::exchange::{
-    self,
-    Again, Deployment, Ending, Entry, Head, LocalAnswer, Opened, Outbound, Planned, Refused, Sent, Treatment, Unsigned,
-    UpstreamHead, World,
+    self, Again, Deployment, Ending, Entry, Head, LocalAnswer, Opened, Outbound, Planned, Refused, Sent, Treatment,
+    Unsigned, UpstreamHead, World,
 };
 use crate::vocabulary::{Fault, Kind, Now, Origin};
 

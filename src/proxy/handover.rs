@@ -5,8 +5,8 @@
 //! that the new process accepts connections. Only then does it drain. A new process that fails to start changes nothing.
 //! Where there is a data directory its lock goes over with the socket: both processes hold it, and it is never free.
 
-use std::iter;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::iter;
 use std::mem::MaybeUninit;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

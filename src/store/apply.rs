@@ -17,8 +17,11 @@ pub(super) fn day_of(wall_ms: i64) -> i64 {
     wall_ms.div_euclid(DAY_MS)
 }
 
+/// What was added to accounts, each in a window.
+pub(super) type Added = HashMap<(AccountId, Option<i64>), PicoUsd>;
+
 /// Puts entries on file. The last one of each exchange stands; one that is there already changes nothing.
-pub(super) fn apply(connection: &mut Connection, entries: &[Entry]) -> rusqlite::Result<()> {
+pub(super) fn apply(connection: &mut Connection, entries: &[Entry]) -> rusqlite::Result<Added> {
     let mut last: HashMap<&str, &Entry> = HashMap::with_capacity(entries.len());
     for entry in entries {
         let stands = last.entry(&entry.receipt.exchange).or_insert(entry);
@@ -32,7 +35,8 @@ pub(super) fn apply(connection: &mut Connection, entries: &[Entry]) -> rusqlite:
         put(&transaction, entry, &mut sums)?;
     }
     sums.write(&transaction)?;
-    transaction.commit()
+    transaction.commit()?;
+    Ok(sums.accounts)
 }
 
 /// What a row says that sums are made of.
@@ -160,7 +164,7 @@ fn find(transaction: &Transaction<'_>, exchange: &str) -> rusqlite::Result<Optio
 #[derive(Default)]
 struct Sums<'e> {
     daily: HashMap<Daily<'e>, Counts>,
-    accounts: HashMap<(AccountId, Option<i64>), PicoUsd>,
+    accounts: Added,
 }
 
 /// Of whom, and of what, a day's sum is.
@@ -189,7 +193,7 @@ impl<'e> Sums<'e> {
         }
     }
 
-    fn write(self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         let mut statement = transaction.prepare_cached(
             "INSERT INTO daily (day, key, model, deployment, key_alias, requests, failed, prompt, completion, cache_read, \
              cost_micro, cost_pico) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
@@ -197,7 +201,7 @@ impl<'e> Sums<'e> {
              failed = failed + ?7, prompt = prompt + ?8, completion = completion + ?9, cache_read = cache_read + ?10, \
              cost_micro = cost_micro + ?11, cost_pico = cost_pico + ?12",
         )?;
-        for (of, sum) in self.daily {
+        for (of, sum) in &self.daily {
             let (micro, pico) = money::split(sum.cost);
             statement.execute(params![
                 of.day,
@@ -214,8 +218,8 @@ impl<'e> Sums<'e> {
                 pico
             ])?;
         }
-        for ((account, end), spent) in self.accounts {
-            add_to_account(transaction, account, end, spent)?;
+        for ((account, end), spent) in &self.accounts {
+            add_to_account(transaction, *account, *end, *spent)?;
         }
         Ok(())
     }
@@ -262,6 +266,11 @@ pub(super) fn spent_since(connection: &Connection, wall_ms: i64) -> rusqlite::Re
     Ok(all)
 }
 
+/// A number that changes when another process has committed.
+pub(super) fn commits_of_others(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
 /// Moves what was spent to the windows in which it counts now, where a budget's duration was changed.
 pub(super) fn rebase(connection: &mut Connection, moves: &[(Spent, Option<i64>)]) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -273,7 +282,12 @@ pub(super) fn rebase(connection: &mut Connection, moves: &[(Spent, Option<i64>)]
 }
 
 /// Takes away rows from before a day, at most so many, and windows that have long been over; says how many rows.
-pub(super) fn prune(connection: &Connection, before_day: Option<i64>, wall_ms: i64, most: u32) -> rusqlite::Result<usize> {
+pub(super) fn prune(
+    connection: &Connection,
+    before_day: Option<i64>,
+    wall_ms: i64,
+    most: u32,
+) -> rusqlite::Result<usize> {
     // An exchange may be corrected after its window is over, as long as it runs.
     connection.execute("DELETE FROM account WHERE window_end < ?1", [wall_ms - 2 * DAY_MS])?;
     let Some(day) = before_day else { return Ok(0) };

@@ -45,12 +45,12 @@ pub(super) fn lock(directory: &Path, inherited: Option<OwnedFd>) -> Result<File,
     if let Some(inherited) = inherited.map(File::from)
         && is_same(&inherited, &file).map_err(failed)?
     {
+        sign(&mut file);
         return Ok(inherited);
     }
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {
-            // For a reader who asks whose it is; the lock itself is the descriptor's.
-            let _unsaid = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+            sign(&mut file);
             Ok(file)
         }
         Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::new(format!(
@@ -61,6 +61,11 @@ pub(super) fn lock(directory: &Path, inherited: Option<OwnedFd>) -> Result<File,
         ))),
         Err(error) => Err(failed(error.into())),
     }
+}
+
+/// For a reader who asks whose it is; the lock itself is the descriptor's.
+fn sign(file: &mut File) {
+    let _unsaid = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
 }
 
 fn is_same(one: &File, other: &File) -> io::Result<bool> {

@@ -134,18 +134,7 @@ fn metered(metered: &Metered, out: &mut Vec<u8>) {
 fn counts(usage: &Usage) -> [u64; 10] {
     let Usage { prompt, completion, cache_read, cache_write, cache_write_1h, audio_in, image_in, .. } = *usage;
     let Usage { reasoning, audio_out, image_out, .. } = *usage;
-    [
-        prompt,
-        completion,
-        cache_read,
-        cache_write,
-        cache_write_1h,
-        audio_in,
-        image_in,
-        reasoning,
-        audio_out,
-        image_out,
-    ]
+    [prompt, completion, cache_read, cache_write, cache_write_1h, audio_in, image_in, reasoning, audio_out, image_out]
 }
 
 /// How usage is known, as a number for a file.

@@ -101,6 +101,11 @@ impl Journal {
         tried
     }
 
+    /// Where its files are.
+    pub(super) fn paths(&self) -> [PathBuf; 2] {
+        self.paths.clone()
+    }
+
     /// Takes both files away, after everything in them was moved.
     pub(super) fn remove(&self) {
         for path in &self.paths {
@@ -116,28 +121,45 @@ pub(super) struct Orphan {
     files: Vec<(File, PathBuf)>,
 }
 
+/// The journals of other processes in a directory.
+#[derive(Debug, Default)]
+pub(super) struct Others {
+    /// Those of processes that are gone, locked.
+    pub(super) orphans: Vec<Orphan>,
+    /// How many belong to a living process.
+    pub(super) living: usize,
+}
+
 impl Orphan {
-    /// All there are, locked. Those of living processes are left alone, and so are files that were just made.
-    pub(super) fn find_all(directory: &Path) -> io::Result<Vec<Self>> {
+    /// All there are beside one's own.
+    pub(super) fn find_all(directory: &Path, own: &[PathBuf]) -> io::Result<Others> {
         let mut names: Vec<PathBuf> = Vec::new();
         for found in std::fs::read_dir(directory)? {
             let path = found?.path();
-            if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(NAME)) {
+            let is_journal = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(NAME));
+            if is_journal && !own.contains(&path) {
                 names.push(path);
             }
         }
         names.sort_unstable();
-        let mut orphans = Vec::new();
+        let mut others = Others::default();
         for twins in names.chunk_by(|one, other| unique(one) == unique(other)) {
-            orphans.extend(Self::lock(twins)?);
+            match Self::lock(twins)? {
+                Some(orphan) => others.orphans.push(orphan),
+                None => others.living += 1,
+            }
         }
-        Ok(orphans)
+        Ok(others)
     }
 
     fn lock(paths: &[PathBuf]) -> io::Result<Option<Self>> {
         let mut files = Vec::with_capacity(paths.len());
         for path in paths {
-            let file = OpenOptions::new().read(true).write(true).open(path)?;
+            let file = match OpenOptions::new().read(true).write(true).open(path) {
+                // A process that ended in order took it away just now.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened?,
+            };
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => files.push((file, path.clone())),
                 Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),

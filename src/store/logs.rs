@@ -216,7 +216,8 @@ fn by_day(connection: &Connection, query: &SpendQuery, from: i64, to: i64) -> ru
     let Some(last) = days.keys().next_back().copied() else { return Ok(Vec::new()) };
     let today = day_of(to.saturating_mul(DAY_MS));
     let empty = (last + 1..=today).take(ROWS_MAX as usize);
-    let dollars = |sums: BTreeMap<String, PicoUsd>| sums.into_iter().map(|(name, sum)| (name, sum.to_dollars())).collect();
+    let dollars =
+        |sums: BTreeMap<String, PicoUsd>| sums.into_iter().map(|(name, sum)| (name, sum.to_dollars())).collect();
     let full = days.into_iter().map(|(day, amounts)| Day {
         start_time: date(day),
         spend: amounts.all.to_dollars(),

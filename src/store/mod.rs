@@ -14,6 +14,7 @@ mod entry;
 mod journal;
 mod logs;
 mod money;
+mod neighbour;
 mod report;
 mod schema;
 mod worker;

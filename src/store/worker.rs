@@ -13,7 +13,8 @@ use rusqlite::Connection;
 
 use super::apply::{self, Spent};
 use super::entry::{self, Entry};
-use super::journal::{self, Journal, Orphan};
+use super::journal::{self, Journal};
+use super::neighbour::{self, Neighbour};
 use super::{Durability, Options, StoreError, directory, logs, schema};
 use crate::ledger::{Keeper, Ledger, Memory, Receipt, SpendQuery, Stage, Unwell};
 use crate::vocabulary::Clock;
@@ -26,6 +27,8 @@ const GROUP_ENTRIES: usize = 1_000;
 const AGAIN: Duration = Duration::from_millis(250);
 /// How often there is something else to do.
 const ROUND: Duration = Duration::from_secs(1);
+/// Rounds between two looks whether the process before this one still lives.
+const ROUNDS_PER_LOOK: u32 = 10;
 /// Rounds between two looks for old rows.
 const ROUNDS_PER_PRUNE: u32 = 600;
 /// Old rows that are taken away at once: a commit must not wait long.
@@ -73,8 +76,8 @@ impl fmt::Debug for Shared {
 }
 
 struct Inbox {
-    /// None: entries wait in memory alone.
-    journal: Option<Journal>,
+    /// Under [`Durability::Relaxed`] nothing is written to it: it only shows that this process lives.
+    journal: Journal,
     frame: Vec<u8>,
     waiting: Vec<Entry>,
     serving: bool,
@@ -100,16 +103,14 @@ impl Store {
             StoreError::new(format!("{}: {what}: {error}", options.directory.display()))
         };
         let mut connection = schema::open(&options.directory, options.durability)?;
-        let moved = adopt(&options.directory, &mut connection).map_err(|error| failed("a journal", &error))?;
-        if moved > 0 {
-            tell(Word::Note(&format!("{moved} receipts of a process that ended early were recovered")));
+        let adopted =
+            neighbour::adopt(&options.directory, &[], &mut connection).map_err(|error| failed("a journal", &error))?;
+        if adopted.moved > 0 {
+            tell(Word::Note(&recovered(adopted.moved)));
         }
         let unique = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
-        let journal = match options.durability {
-            Durability::Strict => Some(Journal::create(&options.directory, &unique)),
-            Durability::Relaxed => None,
-        };
-        let journal = journal.transpose().map_err(|error| failed("a journal cannot be made", &error))?;
+        let journal = Journal::create(&options.directory, &unique);
+        let journal = journal.map_err(|error| failed("a journal cannot be made", &error))?;
         let now = clock.now();
         let spent = apply::spent_since(&connection, now.wall_ms).map_err(|error| failed("the accounts", &error))?;
         for Spent { account, resets_at_ms, spent } in &spent {
@@ -137,6 +138,7 @@ impl Store {
             backlog: Vec::new(),
             ledger: ledger.clone(),
             clock: clock.clone(),
+            neighbour: (adopted.living > 0).then(|| Neighbour::new(&spent)),
             rebased: false,
             rounds: 0,
         };
@@ -168,18 +170,8 @@ impl Store {
     }
 }
 
-/// Moves the journals that nobody writes any more; says how many entries they had.
-fn adopt(directory: &std::path::Path, connection: &mut Connection) -> Result<usize, Box<dyn std::error::Error>> {
-    let mut moved = 0;
-    for mut orphan in Orphan::find_all(directory)? {
-        let entries = orphan.entries()?;
-        if !entries.is_empty() {
-            apply::apply(connection, &entries)?;
-            moved += entries.len();
-        }
-        orphan.remove()?;
-    }
-    Ok(moved)
+fn recovered(count: usize) -> String {
+    format!("{count} entries in the journal of a process that ended early were recovered")
 }
 
 impl Keeper for Shared {
@@ -188,11 +180,14 @@ impl Keeper for Shared {
         let mut inbox = self.inbox.lock();
         let Inbox { journal, frame, waiting, .. } = &mut *inbox;
         // One write into the page cache, under the lock that orders entries: a handful of microseconds.
-        let written = journal.as_mut().map_or(Ok(()), |journal| {
-            frame.clear();
-            entry::write(stage, receipt, frame);
-            journal.append(frame)
-        });
+        let written = match self.options.durability {
+            Durability::Strict => {
+                frame.clear();
+                entry::write(stage, receipt, frame);
+                journal.append(frame)
+            }
+            Durability::Relaxed => Ok(()),
+        };
         waiting.push(entry);
         let count = waiting.len();
         drop(inbox);
@@ -241,6 +236,8 @@ struct Worker {
     backlog: Vec<Entry>,
     ledger: Arc<Memory>,
     clock: Clock,
+    /// The process that handed over to this one, while it lives.
+    neighbour: Option<Neighbour>,
     rebased: bool,
     rounds: u32,
 }
@@ -257,10 +254,8 @@ impl Worker {
             }
             self.gather();
         }
-        if !self.shared.ailing.load(Ordering::SeqCst)
-            && let Some(journal) = &self.shared.inbox.lock().journal
-        {
-            journal.remove();
+        if self.backlog.is_empty() && !self.shared.ailing.load(Ordering::SeqCst) {
+            self.shared.inbox.lock().journal.remove();
         }
     }
 
@@ -276,10 +271,7 @@ impl Worker {
             shared.bell.wait_for(&mut inbox, if ailing { AGAIN } else { GROUP });
         }
         self.backlog.append(&mut inbox.waiting);
-        let turned = match &mut inbox.journal {
-            Some(journal) if !self.backlog.is_empty() => journal.take_turns(),
-            _ => Ok(()),
-        };
+        let turned = if self.backlog.is_empty() { Ok(()) } else { inbox.journal.take_turns() };
         let closing = inbox.closing;
         drop(inbox);
         if let Err(error) = turned {
@@ -291,10 +283,13 @@ impl Worker {
     /// Moves the backlog into the database and empties the journal of it; whether that worked.
     fn commit(&mut self) -> bool {
         if !self.backlog.is_empty() {
-            if let Err(error) = apply::apply(&mut self.connection, &self.backlog) {
-                self.shared.full.store(self.backlog.len() > WAITING_MAX, Ordering::SeqCst);
-                self.shared.fails(&format!("the database of spend cannot be written: {error}"));
-                return false;
+            match apply::apply(&mut self.connection, &self.backlog) {
+                Ok(added) => self.neighbour.iter_mut().for_each(|neighbour| neighbour.note(&added)),
+                Err(error) => {
+                    self.shared.full.store(self.backlog.len() > WAITING_MAX, Ordering::SeqCst);
+                    self.shared.fails(&format!("the database of spend cannot be written: {error}"));
+                    return false;
+                }
             }
             self.backlog.clear();
             self.backlog.shrink_to(GROUP_ENTRIES);
@@ -307,21 +302,15 @@ impl Worker {
     }
 
     fn empty_journal(&self) -> std::io::Result<()> {
-        let spare = self.shared.inbox.lock().journal.as_ref().and_then(Journal::spare);
+        let spare = self.shared.inbox.lock().journal.spare();
         if let Some(spare) = spare {
             journal::empty(&spare)?;
-            if let Some(journal) = &mut self.shared.inbox.lock().journal {
-                journal.spare_was_emptied();
-            }
+            self.shared.inbox.lock().journal.spare_was_emptied();
         }
         if !self.shared.ailing.load(Ordering::SeqCst) || !self.backlog.is_empty() {
             return Ok(());
         }
-        let probed = match &mut self.shared.inbox.lock().journal {
-            Some(journal) => journal.probe(),
-            None => Ok(()),
-        };
-        if probed.is_ok() {
+        if self.shared.inbox.lock().journal.probe().is_ok() {
             self.shared.recovers();
         }
         // Not yet: the cause of the failure stands.
@@ -333,10 +322,37 @@ impl Worker {
         if !self.rebased && self.shared.inbox.lock().serving {
             self.rebased = self.rebase().is_ok();
         }
+        if let Err(error) = self.look_at_neighbour() {
+            (self.shared.tell)(Word::Trouble(&format!(
+                "what the process before this one spends is not known: {error}"
+            )));
+        }
         if self.rounds.is_multiple_of(ROUNDS_PER_PRUNE) && !self.shared.ailing.load(Ordering::SeqCst) {
             self.prune();
         }
         self.rounds = self.rounds.wrapping_add(1);
+    }
+
+    fn look_at_neighbour(&mut self) -> Result<(), Box<dyn std::error::Error>> {
+        let Some(neighbour) = &mut self.neighbour else { return Ok(()) };
+        neighbour.listen(&self.connection, &self.ledger, &self.clock)?;
+        if !self.rounds.is_multiple_of(ROUNDS_PER_LOOK) {
+            return Ok(());
+        }
+        let inbox = self.shared.inbox.lock();
+        let own = inbox.journal.paths();
+        drop(inbox);
+        let adopted = neighbour::adopt(&self.shared.options.directory, &own, &mut self.connection)?;
+        if adopted.moved > 0 {
+            (self.shared.tell)(Word::Note(&recovered(adopted.moved)));
+            neighbour.look_anew();
+        }
+        if adopted.living == 0 {
+            neighbour.look_anew();
+            neighbour.listen(&self.connection, &self.ledger, &self.clock)?;
+            self.neighbour = None;
+        }
+        Ok(())
     }
 
     /// A budget whose duration was changed goes on with what was spent, in the window that it has now.
@@ -348,12 +364,24 @@ impl Worker {
             (end != spent.resets_at_ms).then_some((spent, end))
         };
         let moves: Vec<_> = spent.into_iter().filter_map(moved).collect();
-        if moves.is_empty() { Ok(()) } else { apply::rebase(&mut self.connection, &moves) }
+        if moves.is_empty() {
+            return Ok(());
+        }
+        apply::rebase(&mut self.connection, &moves)?;
+        if let Some(neighbour) = &mut self.neighbour {
+            let added = moves.iter().flat_map(|(from, to)| {
+                let less = ((from.account, from.resets_at_ms), crate::vocabulary::PicoUsd::ZERO.minus(from.spent));
+                [less, ((from.account, *to), from.spent)]
+            });
+            added.for_each(|(account, spent)| neighbour.note(&std::iter::once((account, spent)).collect()));
+        }
+        Ok(())
     }
 
     fn prune(&mut self) {
         let now = self.clock.now();
-        let days = self.shared.options.retention.map(|kept| i64::try_from(kept.as_secs().div_ceil(86_400)).unwrap_or(0));
+        let days =
+            self.shared.options.retention.map(|kept| i64::try_from(kept.as_secs().div_ceil(86_400)).unwrap_or(0));
         let before = days.map(|days| apply::day_of(now.wall_ms) - days);
         match apply::prune(&self.connection, before, now.wall_ms, PRUNE_ROWS) {
             // There may be more: not at once, so that nobody waits.
