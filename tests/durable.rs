@@ -32,7 +32,7 @@ const USAGE: &str = r#""chunks":3,"prompt_tokens":11,"completion_tokens":3"#;
 const PRICE: &str = "0.000017";
 /// Kills in a usual run.
 const KILLS: u32 = 12;
-const CLIENTS: usize = 6;
+const CLIENTS: usize = 8;
 
 /// A provider, a configuration and a data directory that outlive the gateways started on them.
 struct Site {
@@ -142,8 +142,8 @@ fn id(answer: &Answer) -> String {
 
 /// One call after the other until the gateway is gone; those whose end was read are put down.
 fn load(address: std::net::SocketAddr, number: usize, finished: &Mutex<Vec<String>>) {
+    let Ok(mut client) = Client::connect(address) else { return };
     for turn in number.. {
-        let Ok(mut client) = Client::connect(address) else { return };
         let streamed = turn % 2 == 0;
         let call = if streamed {
             body("chat", &format!(r#","stream":true,"mock":{{{USAGE},"gap_ms":{}}}"#, turn % 5))

@@ -351,12 +351,15 @@ mod tests {
     fn a_changed_window_takes_what_was_spent_along() {
         let (_place, mut connection) = open("rebase");
         apply(&mut connection, &[entry("a", Stage::Closed, 40)]).unwrap();
-        let global = spent_since(&connection, 0).unwrap()[0];
-        assert_eq!((global.account, global.resets_at_ms), (AccountId::Global, None));
-        rebase(&mut connection, &[(global, Some(1_000))]).unwrap();
-        let after = spent_since(&connection, 0).unwrap();
-        assert_eq!(after[0], Spent { resets_at_ms: Some(1_000), ..global });
-        assert_eq!(after[1].spent, PicoUsd::ZERO);
+        let globals = |connection: &Connection| {
+            let all = spent_since(connection, 0).unwrap();
+            all.into_iter().filter(|spent| spent.account == AccountId::Global).collect::<Vec<_>>()
+        };
+        let before = globals(&connection)[0];
+        assert_eq!((before.resets_at_ms, before.spent), (None, PicoUsd(40)));
+        rebase(&mut connection, &[(before, Some(1_000))]).unwrap();
+        let moved = Spent { resets_at_ms: Some(1_000), ..before };
+        assert_eq!(globals(&connection), [moved, Spent { spent: PicoUsd::ZERO, ..before }]);
     }
 
     #[test]

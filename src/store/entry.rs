@@ -363,7 +363,7 @@ pub(super) mod tests {
             let whole = ends.iter().filter(|end| **end <= cut).count() - 1;
             prop_assert_eq!((entries.len(), good), (whole, ends[whole]));
             for (number, entry) in entries.iter().enumerate() {
-                prop_assert_eq!(&*entry.receipt.exchange, format!("exchange-{number}").as_str());
+                prop_assert_eq!(entry.receipt.exchange.to_string(), format!("exchange-{number}"));
             }
         }
 
