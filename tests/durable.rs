@@ -2,11 +2,7 @@
 //!
 //! `TOLLGATE_KILLS=200 cargo test --test durable` kills more often than the usual run does.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "helpers of tests fail as they do, and say what they cannot try"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as they do")]
 
 mod support;
 
@@ -419,16 +415,50 @@ fn a_successor_goes_on_with_the_directory_and_hears_what_its_predecessor_still_s
     eventually("the successor knows what the stream cost", || spent() > PicoUsd::parse("0.9").unwrap());
     let last = spent();
     drop(successor);
+    eventually("the successor is gone", || is_free(&site.data));
     let next = site.start();
     assert_eq!(site.rows().total(), last);
     site.rows().assert_even();
     drop(next);
 }
 
+/// Whether no process holds the directory.
+fn is_free(data: &Path) -> bool {
+    let lock = std::fs::File::open(data.join("tollgate.lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+fn journals(data: &Path) -> usize {
+    let names = std::fs::read_dir(data).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().starts_with("journal-")).count()
+}
+
+#[test]
+fn a_predecessor_that_is_killed_while_it_drains_leaves_its_spend_to_its_successor() {
+    let site = Site::new("durable-quit-kill", "");
+    let mut gateway = site.start();
+    let mut client = Client::connect(gateway.address()).unwrap();
+    let mut reply = client.stream(KEY, &body("chat", r#","stream":true,"mock":{"chunks":600,"gap_ms":100}"#)).unwrap();
+    let flowing = reply.answer.header("x-litellm-call-id").unwrap().to_owned();
+    assert!(!reply.events(1).unwrap().is_empty());
+    gateway.signal("QUIT");
+    eventually("the successor listens", || gateway.output().matches("listening on http").count() == 2);
+    let lock = std::fs::read_to_string(site.data.join("tollgate.lock")).unwrap();
+    let _successor = Successor(lock.trim().parse().unwrap());
+    gateway.signal("KILL");
+    gateway.wait();
+    assert!(reply.rest().1.is_err());
+    eventually("the successor moves the journal", || {
+        site.rows().costs.contains_key(&flowing) && journals(&site.data) <= 3
+    });
+    site.rows().assert_even();
+    assert!(site.refused().contains("another tollgate"));
+}
+
 #[test]
 fn receipts_can_be_read() {
     let site = Site::new("durable-read", "  maximum_spend_logs_retention_period: 90d\n");
-    let gateway = site.start();
+    let mut gateway = site.start();
     let ids: Vec<_> = (0..3).map(|_| id(&chat(&gateway, KEY, &call("")))).collect();
     let get = |path: &str, key: &str| {
         let mut client = Client::connect(gateway.address()).unwrap();
@@ -450,6 +480,14 @@ fn receipts_can_be_read() {
     assert!(days.contains("\"models\":{\"chat\":0.000051") && days.contains(&KeyHash::of(KEY).to_string()), "{days}");
     assert_eq!(get("/spend/logs", KEY).status, 401);
     assert_eq!(get("/spend/logs?start_date=yesterday", MASTER).status, 400);
+    sums_are_printed(&site);
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+    sums_are_printed(&site);
+}
+
+/// Beside a gateway, and without one.
+fn sums_are_printed(site: &Site) {
     for (flags, expected) in [
         (&["--by", "key"][..], "rich"),
         (&["--by", "model", "--json"], "\"spend_usd\": \"0.000051\""),
@@ -471,13 +509,7 @@ fn relaxed_spend_is_on_file_soon_and_after_an_end_in_order() {
     assert!(gateway.wait().success());
     let rows = site.rows();
     assert!(ids.iter().all(|id| rows.costs[id] == price()));
-    assert!(
-        !std::fs::read_dir(&site.data).unwrap().any(|entry| entry
-            .unwrap()
-            .path()
-            .to_string_lossy()
-            .contains("journal-"))
-    );
+    assert_eq!(journals(&site.data), 0);
     assert_eq!(site.scratch.path().join("data"), site.data);
     assert!(site.mock.stats().requests >= 20);
 }

@@ -151,7 +151,9 @@ fn greet(address: SocketAddr, gate: &Gate, arguments: &ServeArguments, quick: bo
     out.flush()?;
     if quick {
         let models: Vec<_> = gate.world().table.listed().into_iter().map(str::to_owned).collect();
-        quickstart::greet(&mut out, address, &models)?;
+        let kept = gate.around().ledger.keeper().is_some();
+        let stored = if kept { quickstart::Stored::Spend } else { quickstart::Stored::Nothing };
+        quickstart::greet(&mut out, address, &models, stored)?;
     }
     Ok(())
 }

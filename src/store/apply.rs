@@ -87,7 +87,7 @@ fn put<'e>(transaction: &Transaction<'_>, entry: &'e Entry, sums: &mut Sums<'e>)
     let receipt = &entry.receipt;
     if !write(transaction, INSERT, entry)? {
         let Some(before) = find(transaction, &receipt.exchange)? else { return Ok(()) };
-        if before.stage > entry.stage as u8 {
+        if before.stage > entry::stage_code(entry.stage) {
             return Ok(());
         }
         sums.add(receipt, &before.counts, &before.booked, -1);
@@ -116,7 +116,7 @@ fn write(transaction: &Transaction<'_>, statement: &str, entry: &Entry) -> rusql
     entry::bookings(&receipt.booked, &mut booked);
     let written = transaction.prepare_cached(statement)?.execute(params![
         &*receipt.exchange,
-        *stage as u8,
+        entry::stage_code(*stage),
         entry::outcome_code(receipt.outcome),
         day_of(receipt.started_ms),
         receipt.started_ms,

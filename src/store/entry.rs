@@ -204,7 +204,8 @@ fn read_bookings(reader: &mut Reader<'_>) -> Option<Bookings> {
     Some(bookings)
 }
 
-fn stage_code(stage: Stage) -> u8 {
+/// How far an exchange is, as a number for a file; later stages are larger.
+pub(super) fn stage_code(stage: Stage) -> u8 {
     match stage {
         Stage::Flowing => 0,
         Stage::Ended => 1,

@@ -131,11 +131,15 @@ pub(super) struct Others {
 }
 
 impl Orphan {
-    /// All there are beside one's own.
+    /// All there are beside one's own; none is one's own at the start.
     pub(super) fn find_all(directory: &Path, own: &[PathBuf]) -> io::Result<Others> {
         let mut names: Vec<PathBuf> = Vec::new();
         for found in std::fs::read_dir(directory)? {
             let path = found?.path();
+            // Empty: just made and not locked yet, or without an entry. A start has the directory for itself.
+            if !own.is_empty() && path.metadata().is_ok_and(|file| file.len() == 0) {
+                continue;
+            }
             let is_journal = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(NAME));
             if is_journal && !own.contains(&path) {
                 names.push(path);

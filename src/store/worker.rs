@@ -11,13 +11,13 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
-use super::apply::{self, Spent};
+use super::apply::{self, Added, Spent};
 use super::entry::{self, Entry};
 use super::journal::{self, Journal};
 use super::neighbour::{self, Neighbour};
 use super::{Durability, Options, StoreError, directory, logs, schema};
 use crate::ledger::{Keeper, Ledger, Memory, Receipt, SpendQuery, Stage, Unwell};
-use crate::vocabulary::Clock;
+use crate::vocabulary::{Clock, PicoUsd};
 
 /// How long entries may wait for company.
 const GROUP: Duration = Duration::from_millis(50);
@@ -369,11 +369,12 @@ impl Worker {
         }
         apply::rebase(&mut self.connection, &moves)?;
         if let Some(neighbour) = &mut self.neighbour {
-            let added = moves.iter().flat_map(|(from, to)| {
-                let less = ((from.account, from.resets_at_ms), crate::vocabulary::PicoUsd::ZERO.minus(from.spent));
-                [less, ((from.account, *to), from.spent)]
-            });
-            added.for_each(|(account, spent)| neighbour.note(&std::iter::once((account, spent)).collect()));
+            for (Spent { account, resets_at_ms, spent }, to) in moves {
+                neighbour.note(&Added::from([
+                    ((account, resets_at_ms), PicoUsd::ZERO.minus(spent)),
+                    ((account, to), spent),
+                ]));
+            }
         }
         Ok(())
     }
