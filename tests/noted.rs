@@ -199,6 +199,19 @@ fn a_stream_that_broke_off_is_on_file_as_cut() {
 }
 
 #[test]
+fn a_stream_that_broke_off_before_it_said_anything_is_not_on_file_before_its_close() {
+    let scene = Scene::new();
+    let (mut planned, _) = scene.answered(r#","stream":true"#, "text/event-stream");
+    let mut out = Vec::new();
+    let role = r#"{"index":0,"delta":{"role":"assistant"},"finish_reason":null}"#;
+    planned.push(event(role, ""), &mut out).unwrap();
+    assert!(planned.finish_stream(&mut out, scene.world.around.clock.now()).is_some());
+    assert_eq!(scene.heard(), [], "another deployment may answer");
+    scene.close(planned, Ending::UpstreamCut);
+    assert!(matches!(scene.heard()[..], [(Stage::Closed, Outcome::Cut, _)]));
+}
+
+#[test]
 fn what_never_went_to_a_provider_is_not_kept() {
     let scene = Scene::new();
     let refused = scene.plan(KEY, "nobody", "").err().unwrap();

@@ -65,12 +65,15 @@ impl Planned {
         Usage { prompt, completion: seen.completion.max(bytes / BYTES_PER_TOKEN), ..seen }
     }
 
-    /// When an answer is over and its end goes to the client next.
+    /// When an answer is over and its end goes to the client next. What broke off may still be answered by another.
     pub(super) fn note_end(&mut self, outcome: Outcome) {
         if !self.is_kept() {
             return;
         }
-        let bill = *self.settled_bill.insert(self.bill());
+        let bill = self.bill();
+        if outcome == Outcome::Complete {
+            self.settled_bill = Some(bill);
+        }
         self.put_down(Stage::Ended, outcome, &bill, u64::MAX);
     }
 

@@ -245,11 +245,14 @@ impl Planned {
             StreamEnd::NoDone => stream.progress().finish_seen && !stream.progress().error_seen,
             StreamEnd::Truncated => false,
         };
-        let told = stream.progress().error_seen;
+        let (told, said) = (stream.progress().error_seen, stream.progress().content_seen);
         self.mask(&mut out[before..]);
-        self.note_end(if whole { Outcome::Complete } else { Outcome::Cut });
         if whole {
+            self.note_end(Outcome::Complete);
             return None;
+        }
+        if said {
+            self.note_end(Outcome::Cut);
         }
         let fault = Fault::upstream(
             Kind::UpstreamCut,

@@ -242,6 +242,16 @@ struct Worker {
     rounds: u32,
 }
 
+/// Without the thread nothing reaches the database: what is in the journal waits for the next start, and no more is spent.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.full.store(true, Ordering::SeqCst);
+            self.shared.fails("the thread that records spend has panicked; restart the gateway");
+        }
+    }
+}
+
 impl Worker {
     fn run(mut self) {
         while !self.gather() {
