@@ -15,6 +15,7 @@
 //! | [`routing`] | model groups, aliases, wildcards and the choice of a deployment |
 //! | [`pricing`] | the price book, the cost of a usage, and token counts where none is reported |
 //! | [`ledger`] | accounts (reserve, settle, void), budget windows and receipts |
+//! | [`store`] | the durable ledger: a journal and SQLite |
 //! | [`exchange`] | the life of one request, as a machine without I/O |
 //! | [`telemetry`] | events that log and count in one step |
 //! | [`config`] | LiteLLM's YAML, checked, with the place of every key |
@@ -35,6 +36,7 @@ pub mod pricing;
 pub mod provider;
 pub mod proxy;
 pub mod routing;
+pub mod store;
 pub mod telemetry;
 pub mod vocabulary;
 pub mod wire;

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Left may import right, and nothing else of this crate.
-const MAY_IMPORT: [(&str, &[&str]); 16] = [
-    ("cli", &["config", "exchange", "ledger", "mock", "provider", "proxy", "telemetry", "vocabulary"]),
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
+    ("cli", &["config", "exchange", "ledger", "mock", "provider", "proxy", "store", "telemetry", "vocabulary"]),
     ("proxy", &["config", "dialect", "exchange", "telemetry", "vocabulary"]),
     (
         "exchange",
@@ -33,6 +33,7 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("policy", &["config", "vocabulary"]),
     ("routing", &["config", "vocabulary"]),
     ("pricing", &["vocabulary"]),
+    ("store", &["ledger", "vocabulary"]),
     ("ledger", &["vocabulary"]),
     ("telemetry", &["vocabulary"]),
     ("config", &["vocabulary"]),

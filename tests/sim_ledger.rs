@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tollgate::ledger::{
-    AccountId, Hold, Ledger, Memory, Outcome, Receipt, Refusal, Scope, Statement, Tally, Terms, Window,
+    AccountId, Bookings, Hold, Ledger, Memory, Outcome, Receipt, Refusal, Scope, Statement, Tally, Terms, Window,
 };
 use tollgate::vocabulary::{Clock, KeyHash, Metered, PicoUsd};
 
@@ -306,6 +306,8 @@ fn receipt(cost: i128, excess: i128) -> Receipt {
         outcome: Outcome::Complete,
         started_ms: 0,
         ended_ms: 0,
+        booked: Bookings::new(),
+        on_file: false,
     }
 }
 

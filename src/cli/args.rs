@@ -52,6 +52,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Sum up what was spent, by key, model or day, out of a data directory.
+    Spend(super::spend::SpendArguments),
     /// Print every configuration key with its default, meaning and example (the text of conf/full.yaml).
     Keys {
         /// As a Markdown table.
@@ -93,6 +95,10 @@ pub struct ServeArguments {
         env = "SSL_KEYFILE_PATH"
     )]
     pub ssl_keyfile_path: Option<PathBuf>,
+    /// The directory in which spend and budgets outlive the process; made if it is not there. Without it they live in
+    /// memory.
+    #[arg(long = "data-dir", visible_alias = "data_dir", value_name = "DIR", env = "TOLLGATE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
     /// Log in JSON also on a terminal.
     #[arg(long = "json_logs", visible_alias = "json-logs")]
     pub json_logs: bool,

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod quickstart;
 mod run;
 mod source;
+pub mod spend;
 
 pub use args::{Arguments, Command, ServeArguments};
 pub use run::run;

@@ -1,7 +1,9 @@
 //! What `main` does: from arguments to an exit code.
 
+use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,11 +11,12 @@ use super::args::{Arguments, Command, ServeArguments};
 use super::explain::{self, Question};
 use super::source::{Configured, Served, environment};
 use super::{check, quickstart};
-use crate::config::{self, Purpose, Report};
+use crate::config::{self, Purpose, Report, Settings, SpendDurability};
 use crate::exchange::Surroundings;
 use crate::ledger::Memory;
-use crate::proxy::{CertificateFiles, Gate, Listen, serve};
-use crate::telemetry::{ConfigRemark, Event, LogTo, Options, SERIES_MAX, Telemetry};
+use crate::proxy::{CertificateFiles, Gate, Inheritance, Listen, Succession, serve};
+use crate::store::{self, Store, Word};
+use crate::telemetry::{ConfigRemark, Event, LogTo, Options, SERIES_MAX, Telemetry, Trouble};
 use crate::vocabulary::Clock;
 
 /// Exit code of a configuration or an address that cannot be served.
@@ -31,6 +34,7 @@ pub fn run(arguments: Arguments) -> u8 {
             };
         }
         Some(Command::Mock(mock)) => crate::mock::run(*mock),
+        Some(Command::Spend(spend)) => super::spend::run(&spend, &mut io::stdout().lock()),
         Some(Command::Keys { markdown }) => print_keys(markdown),
         None => return run_serve(&arguments.serve),
     };
@@ -78,15 +82,62 @@ fn run_serve(arguments: &ServeArguments) -> u8 {
         around.telemetry.flush(std::time::Duration::from_secs(1));
         return complain(&fatal.join("\ntollgate: "));
     };
-    let quick = matches!(configured, Configured::QuickStart);
-    let ready = |address: SocketAddr, gate: &Gate| greet(address, gate, arguments, quick);
-    match serve(settings, Arc::new(configured), &listen(arguments), around.clone(), ready) {
+    let served = keep_and_serve(settings, configured, arguments, &around);
+    around.telemetry.flush(std::time::Duration::from_secs(1));
+    match served {
         Ok(()) => 0,
-        Err(error) => {
-            around.telemetry.flush(std::time::Duration::from_secs(1));
-            complain(&error.to_string())
-        }
+        Err(error) => complain(&error.to_string()),
     }
+}
+
+/// Serves, with a store around it if there is a directory for one.
+fn keep_and_serve(
+    settings: Settings,
+    configured: Configured,
+    arguments: &ServeArguments,
+    around: &Surroundings,
+) -> Result<(), Box<dyn Error>> {
+    let mut inherited = Inheritance::receive().map_err(|error| format!("taking over the socket: {error}"))?;
+    let store = open_store(&settings, arguments, around, inherited.as_mut().and_then(Inheritance::take_lock))?;
+    let lock = store.as_ref().map(|store| store.lock().try_clone_to_owned()).transpose()?;
+    let quick = matches!(configured, Configured::QuickStart);
+    let ready = |address: SocketAddr, gate: &Gate| {
+        if let Some(store) = &store {
+            store.serving();
+        }
+        greet(address, gate, arguments, quick)
+    };
+    let succession = Succession { inherited, lock };
+    let served = serve(settings, Arc::new(configured), &listen(arguments), around.clone(), succession, ready);
+    if let Some(store) = &store {
+        store.close();
+    }
+    Ok(served?)
+}
+
+/// The store in the directory that was named; without one it is said that nothing lasts.
+fn open_store(
+    settings: &Settings,
+    arguments: &ServeArguments,
+    around: &Surroundings,
+    lock: Option<OwnedFd>,
+) -> Result<Option<Store>, Box<dyn Error>> {
+    let Some(directory) = arguments.data_dir.clone().or_else(|| settings.keeping.data_dir.clone()) else {
+        let text = "spend and budgets are kept in memory and end with this process; --data-dir DIR keeps them";
+        around.telemetry.emit(&Event::Kept(text), around.clock.now());
+        return Ok(None);
+    };
+    let durability = match settings.keeping.durability {
+        SpendDurability::Strict => store::Durability::Strict,
+        SpendDurability::Relaxed => store::Durability::Relaxed,
+    };
+    let options = store::Options { directory, durability, retention: settings.keeping.retention };
+    let (telemetry, clock) = (around.telemetry.clone(), around.clock.clone());
+    let tell = move |word: Word<'_>| match word {
+        Word::Trouble(cause) => telemetry.emit(&Event::Trouble(Trouble { subject: "store", cause }), clock.now()),
+        Word::Note(text) => telemetry.emit(&Event::Kept(text), clock.now()),
+    };
+    Ok(Some(Store::open(options, lock, &around.clock, &around.ledger, tell)?))
 }
 
 fn listen(arguments: &ServeArguments) -> Listen {
@@ -108,7 +159,9 @@ fn greet(address: SocketAddr, gate: &Gate, arguments: &ServeArguments, quick: bo
     out.flush()?;
     if quick {
         let models: Vec<_> = gate.world().table.listed().into_iter().map(str::to_owned).collect();
-        quickstart::greet(&mut out, address, &models)?;
+        let kept = gate.around().ledger.keeper().is_some();
+        let stored = if kept { quickstart::Stored::Spend } else { quickstart::Stored::Nothing };
+        quickstart::greet(&mut out, address, &models, stored)?;
     }
     Ok(())
 }

@@ -43,6 +43,8 @@ pub struct Settings {
     pub metrics_auth: Option<bool>,
     /// An extra header that carries a virtual key (`general_settings.litellm_key_header_name`), lower case.
     pub key_header: Option<String>,
+    /// What outlives the process, and how. Read once, at the start.
+    pub keeping: Keeping,
     /// Limits of the HTTP side.
     pub http: Http,
     /// Deadlines of every phase.
@@ -207,6 +209,27 @@ pub enum UnknownPrice {
     Zero,
     /// The request is refused before it is sent.
     Refuse,
+}
+
+/// What outlives the process, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// `general_settings.data_dir`. None: nothing does.
+    pub data_dir: Option<std::path::PathBuf>,
+    /// `general_settings.spend_durability`.
+    pub durability: SpendDurability,
+    /// `general_settings.maximum_spend_logs_retention_period`. None: for ever.
+    pub retention: Option<Duration>,
+}
+
+/// `spend_durability`: what is promised of spend once the client has the end of its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SpendDurability {
+    /// It survives the end of the process, however it ends.
+    #[default]
+    Strict,
+    /// It may be lost if the process is killed within the next instants.
+    Relaxed,
 }
 
 /// Limits of the HTTP side.

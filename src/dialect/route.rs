@@ -39,6 +39,8 @@ pub enum Route {
     Readiness,
     /// Prometheus metrics.
     Metrics,
+    /// Receipts on file, with the query as it came.
+    SpendLogs(String),
     /// The root: a word of welcome.
     Root,
     /// The path exists, with these methods.
@@ -50,14 +52,16 @@ pub enum Route {
     NotFound,
 }
 
-/// Reads method, path and query. Of the query only `alt=sse` of Gemini's streams has a meaning.
+/// Reads method, path and query. Of a call's query only `alt=sse` of Gemini's streams has a meaning.
 ///
 /// One trailing slash is overlooked. Doubled slashes, dot segments and encoded letters outside of a model's name are not:
 /// no such path. Names of models are decoded once and must be model names after that.
 pub fn route(method: &str, path: &str, query: Option<&str>) -> Route {
     let trimmed = path.strip_suffix('/').filter(|rest| !rest.is_empty() && !rest.ends_with('/')).unwrap_or(path);
-    let Some(route) =
-        fixed(trimmed).or_else(|| call(trimmed)).or_else(|| gemini(trimmed, query)).or_else(|| one_model(trimmed))
+    let Some(route) = fixed(trimmed, query)
+        .or_else(|| call(trimmed))
+        .or_else(|| gemini(trimmed, query))
+        .or_else(|| one_model(trimmed))
     else {
         return Route::NotFound;
     };
@@ -68,13 +72,14 @@ pub fn route(method: &str, path: &str, query: Option<&str>) -> Route {
     if allowed { route } else { Route::MethodNotAllowed { allow } }
 }
 
-fn fixed(path: &str) -> Option<Route> {
+fn fixed(path: &str, query: Option<&str>) -> Option<Route> {
     Some(match path {
         "/" => Route::Root,
         "/v1/models" | "/models" => Route::Models,
         "/health/liveliness" | "/health/liveness" => Route::Liveness,
         "/health/readiness" => Route::Readiness,
         "/metrics" => Route::Metrics,
+        "/spend/logs" => Route::SpendLogs(query.unwrap_or_default().to_owned()),
         _ => return None,
     })
 }
@@ -196,6 +201,7 @@ mod tests {
             ("/health/liveness", Route::Liveness),
             ("/health/readiness", Route::Readiness),
             ("/metrics", Route::Metrics),
+            ("/spend/logs", Route::SpendLogs(String::new())),
         ] {
             assert_eq!(route("GET", path, None), expected, "{path}");
             assert_eq!(route("HEAD", path, None), expected, "{path}");

@@ -6,7 +6,7 @@ use super::enter::Common;
 use super::plan::Planned;
 use super::reply::Reply;
 use crate::chat::Produced;
-use crate::ledger::{Ledger, Outcome, Receipt};
+use crate::ledger::{Bookings, Ledger, Outcome, Receipt};
 use crate::pricing::{prompt, tokens};
 use crate::telemetry::{self, Event, ExchangeClosed, FellBack};
 use crate::vocabulary::{Fault, Kind, Metered, Now, PicoUsd, Usage};
@@ -42,13 +42,18 @@ impl Planned {
         self.settled_bill.unwrap_or_else(|| self.count_bill())
     }
 
-    /// Counts once what the answer came to, when it is whole.
+    /// Counts once what the answer came to, when it is whole, and puts it on file before the client gets it.
     pub(super) fn settle_bill(&mut self) {
         self.settled_bill = Some(self.count_bill());
+        self.note_end(Outcome::Complete);
     }
 
     fn count_bill(&self) -> Bill {
-        let usage = self.usage();
+        self.bill_of(self.usage())
+    }
+
+    /// What this usage costs.
+    pub(super) fn bill_of(&self, usage: Metered) -> Bill {
         let Some(current) = &self.current else { return Bill { usage, cost: PicoUsd::ZERO, price_known: true } };
         let world = &self.common.world;
         let model = world.deployments[current.deployment].upstream_model(self.captured.as_deref());
@@ -126,11 +131,9 @@ impl Planned {
         if let Some(current) = &self.current {
             self.common.world.deployments[current.deployment].health.use_tokens(used, now);
         }
-        let excess = match self.hold.take() {
-            Some(hold) => hold.settle(bill.cost, now).excess,
-            None => PicoUsd::ZERO,
-        };
-        self.record(ending, &bill, excess, now);
+        let settled = self.hold.take().map(|hold| hold.settle(bill.cost, now)).unwrap_or_default();
+        let receipt = self.receipt(outcome(ending), &bill, settled.excess, settled.booked, now);
+        self.common.world.around.ledger.record(receipt);
         let current = self.current.as_ref();
         let upstream = current.map(|current| current.ended.unwrap_or(now).since(current.began));
         let event = ExchangeClosed {
@@ -172,26 +175,6 @@ impl Planned {
         let after =
             self.current.as_ref().and_then(|current| current.ended).map_or(Duration::ZERO, |ended| now.since(ended));
         before + after
-    }
-
-    fn record(&self, ending: Ending, bill: &Bill, excess: PicoUsd, now: Now) {
-        let key = self.common.caller.as_ref().and_then(|caller| caller.key());
-        let deployment =
-            self.current.as_ref().map(|current| &self.common.world.deployments[current.deployment].settings.id);
-        self.common.world.around.ledger.record(Receipt {
-            exchange: self.common.id.as_str().into(),
-            key: key.map(|key| key.hash),
-            key_alias: key.and_then(|key| key.alias.clone()),
-            model: Some(self.request.model.clone()),
-            group: Some(self.group.name.clone()),
-            deployment: deployment.cloned(),
-            usage: bill.usage,
-            cost: bill.cost,
-            excess,
-            outcome: outcome(ending),
-            started_ms: self.common.began.wall_ms,
-            ended_ms: now.wall_ms,
-        });
     }
 }
 
@@ -248,6 +231,8 @@ pub(super) fn refused(common: &mut Common, fault: &Fault, status: u16, bytes_out
         outcome: outcome(ending),
         started_ms: common.began.wall_ms,
         ended_ms: now.wall_ms,
+        booked: Bookings::new(),
+        on_file: false,
     });
     let sent = Sent { status, bytes: bytes_out, first_byte: None };
     let event = ExchangeClosed { fault: Some(fault.kind), ..event(common, &sent, ending, now) };

@@ -161,7 +161,7 @@ impl Opened {
         if let Route::Call { endpoint, .. } = route {
             common.call = Some(endpoint);
         }
-        if let Some(answer) = local::open_to_all(&route) {
+        if let Some(answer) = local::open_to_all(world, &route) {
             return Ok(common.local(answer));
         }
         if matches!(route, Route::Metrics) && local::metrics_are_open(world, head.client_ip) {
@@ -302,7 +302,9 @@ fn label(route: &Route) -> telemetry::Endpoint {
     match route {
         Route::Call { endpoint, .. } => call_label(*endpoint),
         Route::Models | Route::Model(_) => telemetry::Endpoint::Models,
-        Route::Liveness | Route::Readiness | Route::Metrics | Route::Root => telemetry::Endpoint::Admin,
+        Route::Liveness | Route::Readiness | Route::Metrics | Route::SpendLogs(_) | Route::Root => {
+            telemetry::Endpoint::Admin
+        }
         Route::MethodNotAllowed { .. } | Route::NotFound => telemetry::Endpoint::Other,
     }
 }

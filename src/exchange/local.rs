@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
-use super::World;
+use super::{World, spend};
 use crate::dialect::{Route, openai};
+use crate::ledger::SpendQuery;
 use crate::policy::Caller;
 use crate::vocabulary::{Fault, Kind, ModelName};
 
@@ -14,17 +15,24 @@ use crate::vocabulary::{Fault, Kind, ModelName};
 pub enum LocalAnswer {
     /// JSON to send with status 200.
     Json(Bytes),
-    /// Whether the process takes requests; the shell knows whether it is stopping.
-    Readiness,
+    /// Whether requests are taken, and what to say; the shell knows whether it is stopping.
+    Readiness {
+        /// Whether everything that must work does.
+        ready: bool,
+        /// JSON.
+        body: Bytes,
+    },
+    /// Receipts on file; the shell reads them with [`super::spend_logs`] where nobody waits for it.
+    SpendLogs(SpendQuery),
     /// Metrics in Prometheus' text format; the shell renders them.
     Metrics,
 }
 
 /// Answers for everybody, without a key.
-pub(super) fn open_to_all(route: &Route) -> Option<LocalAnswer> {
+pub(super) fn open_to_all(world: &World, route: &Route) -> Option<LocalAnswer> {
     match route {
         Route::Liveness => Some(LocalAnswer::Json(Bytes::from_static(b"\"I'm alive!\""))),
-        Route::Readiness => Some(LocalAnswer::Readiness),
+        Route::Readiness => Some(spend::readiness(world)),
         Route::Root => Some(LocalAnswer::Json(Bytes::from_static(
             concat!("{\"name\":\"tollgate\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}").as_bytes(),
         ))),
@@ -48,6 +56,10 @@ pub(super) fn for_callers(world: &World, route: &Route, caller: Option<&Caller>)
         Route::Metrics => match caller {
             Some(Caller::Master) => Ok(LocalAnswer::Metrics),
             _ => Err(Fault::client(Kind::NeedsMasterKey, "metrics are shown to the master key only").param("None")),
+        },
+        Route::SpendLogs(query) => match caller {
+            Some(Caller::Master) => spend::query(world, query).map(LocalAnswer::SpendLogs),
+            _ => Err(Fault::client(Kind::NeedsMasterKey, "spend is shown to the master key only").param("None")),
         },
         _ => Err(Fault::client(Kind::NotFound, "Not Found")),
     }

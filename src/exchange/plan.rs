@@ -9,6 +9,7 @@ use super::attempt::Current;
 use super::close::Bill;
 use super::course::Course;
 use super::enter::{Common, Opened, Refused};
+use super::keep::OnFile;
 use super::offer::Offers;
 use super::reply::Reply;
 use super::trail::Leg;
@@ -52,6 +53,7 @@ pub struct Planned {
     pub(super) first_dispatch: Option<Now>,
     /// What it came to, once the answer is whole.
     pub(super) settled_bill: Option<Bill>,
+    pub(super) on_file: Option<OnFile>,
     pub(super) closed: bool,
 }
 
@@ -104,6 +106,7 @@ impl Opened {
             body_wait: now.since(arrived),
             first_dispatch: None,
             settled_bill: None,
+            on_file: None,
             closed: false,
         };
         match planned.reserve(now) {
@@ -284,6 +287,7 @@ impl Planned {
         let demand = self.demand(self.request.body.len() as u64);
         let refusal = match hold(&world, accounts, offers.worst_case(&demand), now) {
             Ok(hold) => return self.keep(hold),
+            Err(unkept @ Refusal::Unkept(_)) => return Err(unkept.into()),
             Err(refusal) => refusal,
         };
         let demand = self.counted_demand(&demand);

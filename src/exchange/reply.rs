@@ -12,6 +12,7 @@ use crate::chat::{Answer, Api, Broken, Produced};
 use crate::dialect::openai::{JsonReply, StreamOptions, StreamReply, error};
 use crate::dialect::{self, ErrorPlace, Relay, RelayOptions, StreamEnd};
 use crate::json::{self, Segments};
+use crate::ledger::Outcome;
 use crate::provider::{Carry, ChatApi, Framing, StreamUsage};
 use crate::vocabulary::{Fault, Kind, Matter, Metered, Now, Secret};
 
@@ -216,6 +217,7 @@ impl Planned {
                 let pushed = stream.push(chunk, out);
                 self.streamed |= out.len() > before;
                 self.mask(&mut out[before..]);
+                self.note_stream();
                 pushed.map_err(|broken| self.broken_stream(&broken))
             }
             Reply::Json(reply) if reply.len() + chunk.len() > most => Err(too_long()),
@@ -245,11 +247,15 @@ impl Planned {
             StreamEnd::NoDone => stream.progress().finish_seen && !stream.progress().error_seen,
             StreamEnd::Truncated => false,
         };
-        let told = stream.progress().error_seen;
+        let (told, said) = (stream.progress().error_seen, stream.progress().content_seen);
         self.streamed |= out.len() > before;
         self.mask(&mut out[before..]);
         if whole {
+            self.note_end(Outcome::Complete);
             return None;
+        }
+        if said {
+            self.note_end(Outcome::Cut);
         }
         let fault = Fault::upstream(
             Kind::UpstreamCut,

@@ -31,7 +31,7 @@ impl Planned {
     }
 
     /// Every attempt, its outcome and its time: `gpt-eu=429;12ms, gpt-us=ok;340ms`. None where nobody asked.
-    pub fn receipt(&self, now: Now) -> Option<String> {
+    pub fn route_receipt(&self, now: Now) -> Option<String> {
         if !self.common.wishes.explain {
             return None;
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::receipt::Booking;
 use super::refusal::Overdrawn;
 use super::window::Window;
 use crate::vocabulary::{KeyHash, Now, PicoUsd};
@@ -74,12 +75,13 @@ pub struct Statement {
 
 #[derive(Debug)]
 pub(super) struct Account {
+    id: AccountId,
     terms: Terms,
     now: Statement,
 }
 
 impl Account {
-    pub(super) fn open(terms: Terms, now: Now) -> Self {
+    pub(super) fn open(id: AccountId, terms: Terms, now: Now) -> Self {
         let statement = Statement {
             limit: terms.limit,
             spent: PicoUsd::ZERO,
@@ -89,7 +91,7 @@ impl Account {
             open: 0,
             dropped: 0,
         };
-        Self { terms, now: statement }
+        Self { id, terms, now: statement }
     }
 
     /// Puts new terms in force. What was spent stays spent, and a window of the same length goes on.
@@ -155,6 +157,11 @@ impl Account {
         self.now.excess = self.now.excess.plus(excess);
         debug_assert!(self.now.reserved >= PicoUsd::ZERO, "a hold ends once");
         excess
+    }
+
+    /// Where something that ends now is booked.
+    pub(super) fn booking(&self) -> Booking {
+        Booking { account: self.id, resets_at_ms: self.now.resets_at_ms }
     }
 
     pub(super) fn count_dropped(&mut self) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use smallvec::SmallVec;
 
 use super::account::Account;
+use super::receipt::Bookings;
 use super::refusal::Refusal;
 use crate::vocabulary::{Now, PicoUsd};
 
@@ -41,12 +42,14 @@ enum Stage {
 }
 
 /// How an exchange was booked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
     /// Booked on every account.
     pub charged: PicoUsd,
     /// The most by which it went beyond what was held on an account.
     pub excess: PicoUsd,
+    /// In which window of which account.
+    pub booked: Bookings,
 }
 
 impl Hold {
@@ -92,6 +95,16 @@ impl Hold {
         self.entries.iter().map(|entry| entry.held).max().unwrap_or(PicoUsd::ZERO)
     }
 
+    /// The windows in which it would be booked if it ended now.
+    pub fn bookings(&self, now: Now) -> Bookings {
+        let booking = |entry: &Entry| {
+            let mut account = lock(&entry.account);
+            account.roll(now);
+            account.booking()
+        };
+        self.entries.iter().map(booking).collect()
+    }
+
     /// Books what the exchange cost, in the window of `now`, and gives the rest back.
     pub fn settle(mut self, actual: PicoUsd, now: Now) -> Settled {
         self.end(actual, |account| account.roll(now))
@@ -104,13 +117,14 @@ impl Hold {
 
     fn end(&mut self, actual: PicoUsd, first: impl Fn(&mut Account)) -> Settled {
         let actual = actual.max(PicoUsd::ZERO);
-        let mut excess = PicoUsd::ZERO;
+        let (mut excess, mut booked) = (PicoUsd::ZERO, Bookings::new());
         for entry in mem::take(&mut self.entries) {
             let mut account = lock(&entry.account);
             first(&mut account);
             excess = excess.max(account.end(entry.held, actual));
+            booked.push(account.booking());
         }
-        Settled { charged: actual, excess }
+        Settled { charged: actual, excess, booked }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Accounts in memory.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use dashmap::DashMap;
 use smallvec::SmallVec;
@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::Ledger;
 use super::account::{Account, AccountId, Statement, Terms};
 use super::hold::{self, Hold, Shared};
+use super::keeper::{Keeper, Stage};
 use super::receipt::Receipt;
 use super::refusal::Refusal;
 use crate::vocabulary::{Now, PicoUsd};
@@ -17,8 +18,14 @@ use crate::vocabulary::{Now, PicoUsd};
 #[derive(Debug, Default)]
 pub struct Memory {
     accounts: DashMap<AccountId, Shared>,
+    /// What earlier processes spent on accounts that are not open (yet).
+    earlier: DashMap<AccountId, Vec<Earlier>>,
     tally: Mutex<Tally>,
+    keeper: OnceLock<Arc<dyn Keeper>>,
 }
+
+/// What was spent in the window that ends then.
+type Earlier = (PicoUsd, Option<i64>);
 
 /// All receipts in sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,15 +48,43 @@ impl Memory {
     pub fn account(&self, id: AccountId, terms: Terms, now: Now) {
         match self.accounts.entry(id) {
             dashmap::Entry::Occupied(found) => hold::lock(found.get()).amend(terms, now),
-            dashmap::Entry::Vacant(free) => drop(free.insert(Arc::new(Mutex::new(Account::open(terms, now))))),
+            dashmap::Entry::Vacant(free) => {
+                let mut account = Account::open(id, terms, now);
+                let earlier = self.earlier.remove(&id).map(|(_, earlier)| earlier).unwrap_or_default();
+                earlier.into_iter().for_each(|(spent, end)| account.restore(spent, end, now));
+                drop(free.insert(Arc::new(Mutex::new(account))));
+            }
         }
     }
 
-    /// Adds what an earlier process spent on an open account, in the window that ends at `resets_at_ms`; nothing if that
-    /// window is over. False if there is no such account.
+    /// Adds what another process spent on an account, in the window that ends at `resets_at_ms`; nothing if that window is
+    /// over. Where there is no such account it is remembered until there is one; false then.
     pub fn restore(&self, id: AccountId, spent: PicoUsd, resets_at_ms: Option<i64>, now: Now) -> bool {
-        let account = self.find(id);
-        account.inspect(|account| hold::lock(account).restore(spent, resets_at_ms, now)).is_some()
+        if let Some(account) = self.find(id) {
+            hold::lock(&account).restore(spent, resets_at_ms, now);
+            return true;
+        }
+        self.earlier.entry(id).or_default().push((spent, resets_at_ms));
+        false
+    }
+
+    /// Hands every receipt from now on to a keeper. The first one stays.
+    pub fn keep_with(&self, keeper: Arc<dyn Keeper>) {
+        // A second keeper would be a second file.
+        let _first_stays = self.keeper.set(keeper);
+    }
+
+    /// Who keeps receipts beyond the process.
+    pub fn keeper(&self) -> Option<&Arc<dyn Keeper>> {
+        self.keeper.get()
+    }
+
+    /// While receipts cannot be kept, nothing is spent under a limit; nor anywhere, once too many wait.
+    fn may_spend(&self, asks: &[(Shared, PicoUsd)]) -> Result<(), Refusal> {
+        let Some(unwell) = self.keeper.get().and_then(|keeper| keeper.unwell()) else { return Ok(()) };
+        let limited = |account: &Shared| hold::lock(account).statement().limit.is_some();
+        let refused = asks.iter().any(|(account, amount)| *amount > PicoUsd::ZERO && (unwell.full || limited(account)));
+        if refused { Err(Refusal::Unkept(unwell.cause)) } else { Ok(()) }
     }
 
     /// All receipts in sum.
@@ -64,10 +99,11 @@ impl Memory {
 
 impl Ledger for Memory {
     fn reserve(&self, asks: &[(AccountId, PicoUsd)], now: Now) -> Result<Hold, Refusal> {
-        let mut found = SmallVec::new();
+        let mut found: SmallVec<[_; 2]> = SmallVec::new();
         for (id, amount) in in_lock_order(asks) {
             found.push((self.find(id).ok_or(Refusal::Unknown(id))?, amount));
         }
+        self.may_spend(&found)?;
         Hold::take(found, now)
     }
 
@@ -89,7 +125,17 @@ impl Ledger for Memory {
         Some(account.statement())
     }
 
+    fn note(&self, receipt: &Receipt, stage: Stage) {
+        if let Some(keeper) = self.keeper.get() {
+            keeper.keep(receipt, stage);
+        }
+    }
+
+    /// What no provider was asked for is no spend: it has a line in the log, and no place in a file that grows.
     fn record(&self, receipt: Receipt) {
+        if receipt.deployment.is_some() && !receipt.on_file {
+            self.note(&receipt, Stage::Closed);
+        }
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.receipts = tally.receipts.saturating_add(1);
         tally.cost = tally.cost.plus(receipt.cost);
@@ -141,6 +187,11 @@ mod tests {
         (statement.spent.0, statement.reserved.0)
     }
 
+    fn booked(ledger: &Memory, clock: &Clock) -> crate::ledger::Bookings {
+        let resets_at_ms = ledger.statement(ID, clock.now()).unwrap().resets_at_ms;
+        [crate::ledger::Booking { account: ID, resets_at_ms }].into_iter().collect()
+    }
+
     #[test]
     fn a_hold_that_is_dropped_before_dispatch_charges_nothing() {
         let (ledger, clock) = open(100, None);
@@ -179,7 +230,7 @@ mod tests {
     fn what_an_upstream_takes_beyond_its_cap_is_booked_as_excess() {
         let (ledger, clock) = open(100, None);
         let settled = hold(&ledger, &clock, 60).unwrap().settle(PicoUsd(130), clock.now());
-        assert_eq!(settled, Settled { charged: PicoUsd(130), excess: PicoUsd(70) });
+        assert_eq!(settled, Settled { charged: PicoUsd(130), excess: PicoUsd(70), booked: booked(&ledger, &clock) });
         assert_eq!(spent(&ledger, &clock), (130, 0));
         assert_eq!(ledger.affordable(&[ID], clock.now()), PicoUsd::ZERO);
         assert!(hold(&ledger, &clock, 1).is_err());
@@ -232,7 +283,15 @@ mod tests {
         assert_eq!(spent(&ledger, &clock), (40, 0));
         clock.advance(std::time::Duration::from_secs(86_400));
         assert_eq!(spent(&ledger, &clock), (0, 0));
-        assert!(!ledger.restore(AccountId::Key(crate::vocabulary::KeyHash::of("x")), PicoUsd(1), None, clock.now()));
+    }
+
+    #[test]
+    fn what_was_spent_on_an_account_that_is_opened_later_is_remembered() {
+        let (ledger, clock) = (Memory::new(), Clock::manual(1_795_226_400_000));
+        assert!(!ledger.restore(ID, PicoUsd(60), None, clock.now()));
+        assert!(!ledger.restore(ID, PicoUsd(7), Some(clock.now().wall_ms), clock.now()), "that window is over");
+        ledger.account(ID, terms(100, Some("1d")), clock.now());
+        assert_eq!(spent(&ledger, &clock), (60, 0));
     }
 
     #[test]

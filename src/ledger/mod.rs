@@ -4,11 +4,13 @@
 //! settling at what it did cost ([`Hold::settle`]) or by voiding ([`Hold::void`]). It happens once, also when the
 //! exchange is dropped half way. Amounts are whole pico-dollars and never rounded.
 //!
-//! [`Memory`] keeps accounts in memory. What must outlive the process is a [`Receipt`] per exchange, handed to
-//! [`Ledger::record`], and a [`Statement`] per account, handed back to [`Memory::restore`].
+//! [`Memory`] keeps accounts in memory. What must outlive the process is a [`Receipt`] per exchange: whoever keeps them
+//! ([`Keeper`]) is handed each one, with notes of what an exchange came to so far, and gives what earlier processes
+//! spent back to [`Memory::restore`].
 
 mod account;
 mod hold;
+mod keeper;
 mod memory;
 mod receipt;
 mod refusal;
@@ -16,8 +18,9 @@ mod window;
 
 pub use account::{AccountId, Scope, Statement, Terms};
 pub use hold::{Hold, Settled};
+pub use keeper::{Keeper, SpendQuery, Stage, Unwell};
 pub use memory::{Memory, Tally};
-pub use receipt::{Outcome, Receipt};
+pub use receipt::{Booking, Bookings, Outcome, Receipt};
 pub use refusal::{Overdrawn, Refusal};
 pub use window::{BadDuration, Window};
 
@@ -38,6 +41,10 @@ pub trait Ledger: Send + Sync {
 
     /// How an account stands.
     fn statement(&self, account: AccountId, now: Now) -> Option<Statement>;
+
+    /// Puts down what an open exchange came to so far, to outlive the process. The next note, or the record, of the same
+    /// exchange takes its place.
+    fn note(&self, receipt: &Receipt, stage: Stage);
 
     /// Takes the one record of an exchange.
     fn record(&self, receipt: Receipt);

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
+use super::account::AccountId;
 use crate::vocabulary::{KeyHash, Metered, ModelName, PicoUsd};
 
 /// Written once per exchange, whatever became of it: the sum of `cost` is what the accounts call spent.
@@ -31,7 +34,23 @@ pub struct Receipt {
     pub started_ms: i64,
     /// When it ended, Unix milliseconds.
     pub ended_ms: i64,
+    /// The accounts that `cost` is booked on.
+    pub booked: Bookings,
+    /// Whether a note of the same exchange said all of this already.
+    pub on_file: bool,
 }
+
+/// In which window of which account an exchange is booked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Booking {
+    /// The account.
+    pub account: AccountId,
+    /// The end of the window, Unix milliseconds; None: it never ends.
+    pub resets_at_ms: Option<i64>,
+}
+
+/// The bookings of one exchange, in the order of the accounts.
+pub type Bookings = SmallVec<[Booking; 2]>;
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

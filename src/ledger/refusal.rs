@@ -1,9 +1,15 @@
 //! Why nothing could be reserved, in LiteLLM's words.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::account::{AccountId, Scope};
 use crate::vocabulary::{Fault, Kind, PicoUsd};
+
+/// When to ask again while nothing can be put on file.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Why a reservation was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +18,8 @@ pub enum Refusal {
     Overdrawn(Box<Overdrawn>),
     /// No such account: its budget cannot be known, so nothing may be spent.
     Unknown(AccountId),
+    /// What is spent cannot be put on file just now, for this reason, so nothing may be spent.
+    Unkept(Arc<str>),
 }
 
 /// An account that has less left than was asked for.
@@ -56,6 +64,11 @@ impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Overdrawn(overdrawn) => overdrawn.fault(),
+            Refusal::Unkept(cause) => Self::ours(
+                Kind::Overloaded,
+                format!("spend cannot be recorded just now ({cause}), so no request under a budget is served"),
+            )
+            .retry_after(RETRY_AFTER),
             Refusal::Unknown(account) => {
                 Self::ours(Kind::Internal, "the budget of this key is not known").cause(format_args!("{account:?}"))
             }

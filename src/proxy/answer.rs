@@ -9,7 +9,7 @@ use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::{HttpTask, ServerSession};
 
-use crate::dialect::openai::error;
+use crate::dialect::{self, openai::error};
 use crate::exchange::{Planned, Refused};
 use crate::vocabulary::{Fault, Kind, Now};
 
@@ -104,6 +104,12 @@ impl Answer {
         (answer, refused_body(refused, status))
     }
 
+    /// An error of what is answered here: head and body.
+    pub(super) fn fault_alone(fault: &Fault) -> (Self, Bytes) {
+        let status = error::status(fault);
+        (Self::new(status, JSON), dialect::error(None, fault, status, ""))
+    }
+
     /// An error of an exchange that was planned: head and body.
     pub(super) fn failure(exchange: &Planned, fault: &Fault, now: Now) -> (Self, Bytes) {
         let status = error::status_with(fault, exchange.world().settings.budget_exceeded_status);
@@ -137,7 +143,7 @@ impl Answer {
         self.text(MODEL_GROUP, exchange.served_by());
         self.headers.insert(RETRIES, HeaderValue::from(exchange.retries()));
         self.headers.insert(FALLBACKS, HeaderValue::from(exchange.fallbacks()));
-        if let Some(route) = exchange.receipt(now) {
+        if let Some(route) = exchange.route_receipt(now) {
             self.text(ROUTE, &route);
         }
         if !exchange.dropped().is_empty() {

@@ -24,8 +24,8 @@ use super::guard::HEAD;
 use super::replay::{self, Shared};
 use super::{body, peer};
 use crate::exchange::{
-    Again, Deployment, Ending, Entry, Head, LocalAnswer, Opened, Opening, Outbound, Planned, Refused, Sent, Treatment,
-    Unsigned, UpstreamHead, World,
+    self, Again, Deployment, Ending, Entry, Head, LocalAnswer, Opened, Opening, Outbound, Planned, Refused, Sent,
+    Treatment, Unsigned, UpstreamHead, World,
 };
 use crate::vocabulary::{Fault, Kind, Now, Origin};
 
@@ -121,13 +121,19 @@ impl Gateway {
     async fn answer_local(&self, session: &mut Session, local: LocalAnswer) -> Result<()> {
         let (head, body) = match local {
             LocalAnswer::Json(body) => (Answer::new(200, answer::JSON), body),
-            LocalAnswer::Readiness if self.gate.is_draining() => {
+            LocalAnswer::Readiness { .. } if self.gate.is_draining() => {
                 (Answer::new(503, answer::JSON), Bytes::from_static(b"{\"status\":\"shutting_down\"}"))
             }
-            LocalAnswer::Readiness => (
-                Answer::new(200, answer::JSON),
-                Bytes::from_static(b"{\"status\":\"healthy\",\"db\":\"Not connected\"}"),
-            ),
+            LocalAnswer::Readiness { ready, body } => (Answer::new(if ready { 200 } else { 503 }, answer::JSON), body),
+            LocalAnswer::SpendLogs(query) => {
+                let world = self.gate.world();
+                let read = move || exchange::spend_logs(&world, &query);
+                let lost = |error| Err(Fault::ours(Kind::Internal, "the reader of receipts failed").cause(error));
+                match tokio::task::spawn_blocking(read).await.unwrap_or_else(lost) {
+                    Ok(body) => (Answer::new(200, answer::JSON), body),
+                    Err(fault) => Answer::fault_alone(&fault),
+                }
+            }
             LocalAnswer::Metrics => {
                 let mut text = Vec::with_capacity(64 * 1024);
                 self.gate.around().telemetry.encode(&mut text);

@@ -25,5 +25,6 @@ mod tls;
 pub use context::Context;
 pub use gate::Gate;
 pub use gateway::Gateway;
+pub use handover::{Inheritance, Succession};
 pub use serve::{Listen, ServeError, Source, serve};
 pub use tls::CertificateFiles;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::door::{Bounds, Door};
 use super::gate::Gate;
 use super::gateway::Gateway;
-use super::handover::{self, Inheritance};
+use super::handover::{self, Succession};
 use super::roots::Bundle;
 use super::signals::{Signals, Wish};
 use super::tls::CertificateFiles;
@@ -82,18 +82,18 @@ pub fn serve(
     source: Arc<dyn Source>,
     listen: &Listen,
     around: Surroundings,
+    succession: Succession,
     ready: impl FnOnce(SocketAddr, &Gate) -> io::Result<()>,
 ) -> Result<(), ServeError> {
     let gate = Gate::new(settings, around).map_err(|error| ServeError(error.to_string()))?;
     refuse_open_doors(&gate, listen)?;
-    let inherited = Inheritance::receive().map_err(|error| ServeError(format!("taking over the socket: {error}")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(listen.workers.max(1))
         .thread_name("tollgate")
         .enable_all()
         .build()
         .map_err(|error| ServeError(format!("cannot start {} worker threads: {error}", listen.workers)))?;
-    let served = runtime.block_on(run(gate.clone(), source, listen, inherited, ready));
+    let served = runtime.block_on(run(gate.clone(), source, listen, succession, ready));
     let cut = gate.in_flight();
     // What is still running is dropped here; every exchange among it settles in its drop.
     runtime.shutdown_timeout(SETTLE);
@@ -120,10 +120,11 @@ async fn run(
     gate: Arc<Gate>,
     source: Arc<dyn Source>,
     listen: &Listen,
-    inherited: Option<Inheritance>,
+    succession: Succession,
     ready: impl FnOnce(SocketAddr, &Gate) -> io::Result<()>,
 ) -> Result<(), ServeError> {
     let failed = |what: &str, error: &dyn fmt::Display| ServeError(format!("{what}: {error}"));
+    let Succession { inherited, lock } = succession;
     let mut signals = Signals::listen().map_err(|error| failed("cannot listen for signals", &error))?;
     let listener = match &inherited {
         Some(inheritance) => inheritance.listener.try_clone(),
@@ -160,7 +161,7 @@ async fn run(
         match wish {
             Wish::Reload => reload.run(),
             Wish::HandOver => {
-                if hand_over(&gate, &listener).await {
+                if hand_over(&gate, &listener, lock.as_ref()).await {
                     break Wish::Drain;
                 }
             }
@@ -245,13 +246,15 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
     }
 }
 
-async fn hand_over(gate: &Gate, listener: &TcpListener) -> bool {
+async fn hand_over(gate: &Gate, listener: &TcpListener, lock: Option<&OwnedFd>) -> bool {
     let around = gate.around();
-    let handed = match (own_binary(), listener.try_clone()) {
-        (Ok(binary), Ok(socket)) => tokio::task::spawn_blocking(move || handover::hand_over(&binary, socket.as_fd()))
-            .await
-            .unwrap_or_else(|error| Err(io::Error::other(error))),
-        (Err(error), _) | (_, Err(error)) => Err(error),
+    let lock = lock.map(OwnedFd::try_clone).transpose();
+    let handed = match (own_binary(), listener.try_clone(), lock) {
+        (Ok(binary), Ok(socket), Ok(lock)) => {
+            let hand_over = move || handover::hand_over(&binary, socket.as_fd(), lock.as_ref().map(OwnedFd::as_fd));
+            tokio::task::spawn_blocking(hand_over).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+        }
+        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => Err(error),
     };
     match handed {
         Ok(successor) => {

@@ -34,6 +34,8 @@ pub enum Event<'a> {
     Panicked(&'a str),
     /// Something the operator must see to, such as a file that cannot be written.
     Trouble(Trouble<'a>),
+    /// A fact about what outlives the process.
+    Kept(&'a str),
     /// No new exchanges are taken; this many are open.
     Draining(u64),
     /// The process ends; this many exchanges were cut.

@@ -61,6 +61,7 @@ impl Globals {
             | Event::FellBack(_)
             | Event::CooledDown(_)
             | Event::ConfigRemark(_)
+            | Event::Kept(_)
             | Event::Stopped(_) => {}
         }
     }

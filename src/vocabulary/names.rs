@@ -81,6 +81,11 @@ impl KeyHash {
         Some(Self(hash))
     }
 
+    /// Takes the 32 bytes of a hash.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Compares in constant time.
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()

@@ -70,7 +70,7 @@ const GENERAL: &str = "\
     maximum_daily_tag_spend_retention_period maximum_health_check_retention_period \
     maximum_spend_logs_cleanup_batch_size maximum_spend_logs_cleanup_batch_timeout \
     maximum_spend_logs_cleanup_max_batches maximum_spend_logs_cleanup_run_budget \
-    maximum_spend_logs_retention_interval maximum_spend_logs_retention_period mcp_advertised_versions \
+    maximum_spend_logs_retention_interval mcp_advertised_versions \
     mcp_allowed_clients mcp_client_id_header mcp_internal_ip_ranges mcp_prefer_client_id_metadata_document \
     mcp_required_fields mcp_trusted_proxy_ranges mcp_xff_num_trusted_hops missing_session_id model_list_healthy_only \
     otel pass_through_endpoints pass_through_request_timeout password_policy_min_length \

@@ -36,6 +36,28 @@ pub(super) const KEYS: &[Key] = &[
         "A model without a price costs nothing and is flagged, or is refused.",
         "zero",
     ),
+    Key::new(
+        "general_settings.data_dir",
+        Kind::File,
+        "none: everything is kept in memory",
+        "The directory in which spend and budgets outlive the process; --data-dir wins. Read at the start.",
+        "/var/lib/tollgate",
+    )
+    .in_comment(),
+    Key::new(
+        "general_settings.spend_durability",
+        Kind::Choice(&["strict", "relaxed"]),
+        "strict",
+        "Whether spend survives a killed process as soon as the client has the end of its answer, or within a second.",
+        "strict",
+    ),
+    Key::new(
+        "general_settings.maximum_spend_logs_retention_period",
+        Kind::Seconds { zero: false, max: 315_360_000 },
+        "for ever",
+        "How long the rows of single requests are kept in data_dir; sums by day stay.",
+        "90d",
+    ),
     Key::new("general_settings.max_request_size_mb", MEGABYTES, "32", "The largest request body, in MiB.", "32"),
     Key::new(
         "general_settings.max_reply_size_mb",

@@ -29,6 +29,10 @@ pub(super) fn event(event: &Event<'_>, now: Now, mut line: Line<'_>) {
             line.text("place", place);
         }
         Event::Trouble(trouble) => self::trouble(trouble, now, &mut line),
+        Event::Kept(text) => {
+            line.begin(now, Level::Info, "store");
+            line.text_capped("text", text, REASON_BYTES_MAX);
+        }
         Event::Draining(open) => {
             line.begin(now, Level::Info, "draining");
             line.bare("open", open);

@@ -1,0 +1,86 @@
+//! The database: opened, and brought to the form that this version knows.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::{Durability, FILE, StoreError};
+
+/// Every step from an empty file, in order; one more file per change, and none is ever edited. During a hand-over the
+/// process before this one goes on writing with the form it knows: a step adds, and takes nothing away.
+const STEPS: [&str; 1] = [include_str!("schema/0001_spend.sql")];
+/// How long another process' commit is waited for.
+const BUSY: Duration = Duration::from_secs(5);
+/// Says in the file's head whose it is: "Toll".
+const APPLICATION: i32 = 0x546f_6c6c;
+
+/// Opens the database for writing and brings it up to date.
+pub(super) fn open(directory: &Path, durability: Durability) -> Result<Connection, StoreError> {
+    let path = directory.join(FILE);
+    let failed = |error: rusqlite::Error| {
+        StoreError::new(format!("{}: {error}; it must be an SQLite file that this process can write", path.display()))
+    };
+    let mut connection = Connection::open(&path).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
+    let synchronous = if durability == Durability::Strict { "FULL" } else { "NORMAL" };
+    connection.pragma_update(None, "synchronous", synchronous).map_err(failed)?;
+    match migrate(&mut connection) {
+        Ok(None) => Ok(connection),
+        Ok(Some(newer)) => Err(StoreError::new(newer_than_known(&path, newer))),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Opens it for reading alone.
+pub(super) fn open_to_read(directory: &Path) -> Result<Connection, StoreError> {
+    let path = directory.join(FILE);
+    let failed = |error: rusqlite::Error| {
+        StoreError::new(format!(
+            "{}: {error}; expected the directory that a gateway was started on with --data-dir",
+            path.display()
+        ))
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    let version = version(&connection).map_err(failed)?;
+    if version > STEPS.len() as i64 {
+        return Err(StoreError::new(newer_than_known(&path, version)));
+    }
+    if version == 0 {
+        return Err(StoreError::new(format!("{}: nothing was ever written to it", path.display())));
+    }
+    Ok(connection)
+}
+
+fn newer_than_known(path: &Path, newer: i64) -> String {
+    format!(
+        "{}: its schema {newer} is newer than {}, which this version knows: start the version that wrote it, or a later \
+         one, or put back a copy from before the upgrade",
+        path.display(),
+        STEPS.len()
+    )
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Runs what is missing, all or nothing, while nobody else writes or reads. A newer version is given back.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<Option<i64>> {
+    if version(connection)? == STEPS.len() as i64 {
+        return Ok(None);
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+    let known = usize::try_from(version(&transaction)?).unwrap_or(usize::MAX);
+    let Some(missing) = STEPS.get(known..) else { return Ok(Some(version(&transaction)?)) };
+    for step in missing {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", STEPS.len() as i64)?;
+    transaction.commit()?;
+    Ok(None)
+}
