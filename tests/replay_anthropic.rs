@@ -84,6 +84,8 @@ fn deployment() -> Deployment {
         max_input_tokens: None,
         max_output_tokens: None,
         access_groups: Vec::new(),
+        cooldown_time: None,
+        tags: Vec::new(),
         ssl_verify: None,
         http2: None,
         place: String::new(),

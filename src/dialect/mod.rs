@@ -68,12 +68,24 @@ pub fn error(call: Option<Endpoint>, fault: &Fault, status: u16, request_id: &st
     }
 }
 
-/// A fault as the last event of a stream that has begun; `array`: as the last element of one.
-pub fn error_event(call: Endpoint, array: bool, fault: &Fault) -> Bytes {
-    match of(call) {
-        Some(_) if array => gemini::GEMINI_ARRAY.error_event(fault),
-        Some(dialect) => dialect.error_event(fault),
-        None => openai::error::event(fault),
+/// Where the error stands that ends a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorPlace {
+    /// Among events.
+    Event,
+    /// In an array, after other elements.
+    Element,
+    /// In an array of which nothing was sent yet.
+    OnlyElement,
+}
+
+/// A fault as the last that is sent of a stream that has begun.
+pub fn error_event(call: Endpoint, place: ErrorPlace, fault: &Fault) -> Bytes {
+    match (of(call), place) {
+        (Some(dialect), ErrorPlace::Event) => dialect.error_event(fault),
+        (Some(_), ErrorPlace::Element) => gemini::GEMINI_ARRAY.error_event(fault),
+        (Some(_), ErrorPlace::OnlyElement) => gemini::array_of_error(fault),
+        (None, _) => openai::error::event(fault),
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Planned {
     pub(super) prompt_tokens: std::sync::OnceLock<u64>,
     pub(super) current: Option<Current>,
     pub(super) reply: Reply,
+    /// Something of a stream was given to the client.
+    pub(super) streamed: bool,
     /// Waited for the client's body: not our overhead.
     pub(super) body_wait: std::time::Duration,
     pub(super) first_dispatch: Option<Now>,
@@ -98,6 +100,7 @@ impl Opened {
             prompt_tokens: std::sync::OnceLock::new(),
             current: None,
             reply: Reply::Waiting,
+            streamed: false,
             body_wait: now.since(arrived),
             first_dispatch: None,
             settled_bill: None,

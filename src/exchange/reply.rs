@@ -10,7 +10,7 @@ use super::plan::Planned;
 use super::way::Way;
 use crate::chat::{Answer, Api, Broken, Produced};
 use crate::dialect::openai::{JsonReply, StreamOptions, StreamReply, error};
-use crate::dialect::{self, Relay, RelayOptions, StreamEnd};
+use crate::dialect::{self, ErrorPlace, Relay, RelayOptions, StreamEnd};
 use crate::json::{self, Segments};
 use crate::provider::{Carry, ChatApi, Framing, StreamUsage};
 use crate::vocabulary::{Fault, Kind, Matter, Metered, Now, Secret};
@@ -214,6 +214,7 @@ impl Planned {
         match &mut self.reply {
             Reply::Stream(stream) => {
                 let pushed = stream.push(chunk, out);
+                self.streamed |= out.len() > before;
                 self.mask(&mut out[before..]);
                 pushed.map_err(|broken| self.broken_stream(&broken))
             }
@@ -245,6 +246,7 @@ impl Planned {
             StreamEnd::Truncated => false,
         };
         let told = stream.progress().error_seen;
+        self.streamed |= out.len() > before;
         self.mask(&mut out[before..]);
         if whole {
             return None;
@@ -404,7 +406,12 @@ impl Planned {
 
     /// An error as the last event of a stream that has begun, in the client's dialect.
     pub fn error_event(&self, fault: &Fault) -> Bytes {
-        dialect::error_event(self.request.endpoint, self.request.array, fault)
+        let place = match (self.request.array, self.streamed) {
+            (false, _) => ErrorPlace::Event,
+            (true, true) => ErrorPlace::Element,
+            (true, false) => ErrorPlace::OnlyElement,
+        };
+        dialect::error_event(self.request.endpoint, place, fault)
     }
 
     /// The upstream's message without our credentials.

@@ -26,6 +26,17 @@ install_python() {
     cp "$list" "$venv/made-from"
 }
 
+# What holds requests against the specifications of providers.
+install_schemas() {
+  local list=$here/schemas.txt venv=$target/schemas
+  is_whole "$list" "$venv" && return
+  say "fetching a JSON Schema validator into ${venv#"$PWD"/}"
+  rm -rf "$venv"
+  python3 -m venv "$venv" &&
+    "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --only-binary :all: -r "$list" &&
+    cp "$list" "$venv/made-from"
+}
+
 # install_modules NAME WHAT: the packages of the folder NAME.
 install_modules() {
   local list=$here/$1/package-lock.json modules=$target/$1
@@ -42,6 +53,7 @@ if [ "${1:-}" = agents ]; then
   install_modules agents "Claude Code and Codex" </dev/null >&2 || missing+=(agents)
 else
   install_python </dev/null >&2 || missing+=("the Python SDKs")
+  install_schemas </dev/null >&2 || missing+=("the schema validator")
   install_modules node "the Node SDKs" </dev/null >&2 || missing+=("the Node SDKs")
 fi
 

@@ -139,6 +139,9 @@ impl Writer {
             let counts = usage.filter(|_| at + 1 >= count).map(Counts::of);
             let bytes = self.chunk(candidate.into_iter().collect(), counts, at == 0);
             self.write(&bytes);
+            if let Some(choice) = self.choices.get_mut(at) {
+                choice.parts.clear();
+            }
         }
         if self.framing == Framing::Array {
             self.out.extend_from_slice(b"]");

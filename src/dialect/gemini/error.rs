@@ -42,6 +42,11 @@ pub(super) fn body(fault: &Fault, status: u16) -> Bytes {
     serde_json::to_vec(&Body { error }).unwrap_or_default().into()
 }
 
+/// The fault as the one element of an array.
+pub(super) fn array(fault: &Fault) -> Bytes {
+    [b"[", &body(fault, status(fault))[..], b"]"].concat().into()
+}
+
 /// The fault within a stream that has begun. In an array it is one more element, and its end.
 pub(super) fn event(fault: &Fault, array: bool) -> Bytes {
     let body = body(fault, status(fault));

@@ -41,6 +41,11 @@ pub static GEMINI: Gemini = Gemini { array: false };
 /// Streams are a JSON array: the client did not ask for events.
 pub static GEMINI_ARRAY: Gemini = Gemini { array: true };
 
+/// The fault as all of a stream that is a JSON array.
+pub(super) fn array_of_error(fault: &Fault) -> Bytes {
+    error::array(fault)
+}
+
 impl Dialect for Gemini {
     fn prepare(&self, body: &[u8]) -> Option<Bytes> {
         prepare::json_schemas(body)

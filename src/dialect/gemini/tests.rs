@@ -262,6 +262,7 @@ fn errors_are_googles() {
     );
     assert!(GEMINI.error_event(&fault).starts_with(b"data: {\"error\""));
     assert!(GEMINI_ARRAY.error_event(&fault).ends_with(b"}]"));
+    assert!(super::array_of_error(&fault).starts_with(b"[{\"error\""));
 }
 
 proptest! {

@@ -270,6 +270,11 @@ impl Fields {
         let name = input_of(endpoint).unwrap_or("prompt");
         let at = self.input.and_then(|index| document.members.get(index)).map(|member| member.value);
         let Some(at) = at.filter(|at| !json::is_null(at.of(body))) else {
+            // A prompt or a conversation that lies at the provider is an input, too.
+            let stored = ["prompt", "previous_response_id", "conversation"];
+            if endpoint == Endpoint::Responses && stored.iter().any(|name| document.find(body, name).is_some()) {
+                return Ok(());
+            }
             let text = format!("{}: Missing required parameter: '{name}'.", endpoint.path());
             return Err(Fault::client(Kind::BadRequest, text).param(name));
         };

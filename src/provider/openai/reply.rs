@@ -151,7 +151,12 @@ impl Reader {
         let index = choice.index.and_then(|raw| json::as_u64(raw.get().as_bytes())).unwrap_or(0);
         let index = u32::try_from(index).map_err(|_| Broken::Malformed("a choice's index is too large".to_owned()))?;
         let (_, state, end) = self.place(index)?;
-        if let Some(raw) = choice.delta.or(choice.message).filter(|raw| raw.get().starts_with('{')) {
+        // Perplexity sends both: the whole message with each delta, an empty delta with the whole message.
+        let said = match shape {
+            Shape::Whole => choice.message.or(choice.delta),
+            Shape::Chunk => choice.delta.or(choice.message),
+        };
+        if let Some(raw) = said.filter(|raw| raw.get().starts_with('{')) {
             let message: Message<'_> = serde_json::from_str(raw.get())
                 .map_err(|error| Broken::Malformed(format!("not a message of this API: {error}")))?;
             state.read(&message, index, data, shape, sink)?;

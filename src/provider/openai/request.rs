@@ -323,6 +323,10 @@ struct Body<'b, 'c> {
     vendor: Vendor,
 }
 
+/// Parameters that mean something to OpenAI alone and change nothing of the answer: clients of other dialects send them
+/// unasked, and vendors who check their requests refuse them.
+const OPENAI_ALONE: [&str; 3] = ["store", "safety_identifier", "prompt_cache_retention"];
+
 #[derive(serde::Serialize)]
 struct StreamOptions {
     include_usage: bool,
@@ -337,7 +341,9 @@ impl Serialize for Body<'_, '_> {
             map.serialize_entry(name, value)?;
         }
         let natives = self.chat.native.iter().filter(|(api, ..)| *api == Api::OpenAiChat);
-        let others = self.chat.others.iter().chain(&self.chat.extra).map(|(name, raw)| (name, raw));
+        let theirs = |name: &str| self.vendor.thinking == Thinking::OpenAi || !OPENAI_ALONE.contains(&name);
+        let others = self.chat.others.iter().filter(|(name, _)| theirs(name));
+        let others = others.chain(&self.chat.extra).map(|(name, raw)| (name, raw));
         let mut seen: Vec<&str> = Vec::new();
         for (name, raw) in others.chain(natives.map(|(_, name, raw)| (name, raw))) {
             let is_taken = self.members.iter().any(|(known, _)| *known == &**name) || seen.contains(&&**name);
