@@ -194,7 +194,9 @@ fn oracle(objects: &[Value], pieces: bool) -> Vec<Said> {
     for object in objects {
         for choice in object["choices"].as_array().into_iter().flatten() {
             let said = choices.entry(choice["index"].as_u64().unwrap_or(0)).or_default();
-            said.add(if choice["delta"].is_object() { &choice["delta"] } else { &choice["message"] }, pieces);
+            // Some carry both, one of them empty.
+            let (own, other) = if pieces { ("delta", "message") } else { ("message", "delta") };
+            said.add(if choice[own].is_object() { &choice[own] } else { &choice[other] }, pieces);
             said.end(&choice["finish_reason"]);
         }
     }
