@@ -18,6 +18,9 @@ pub struct Settings {
     pub virtual_keys: Vec<VirtualKey>,
     /// `model_list`, in file order.
     pub deployments: Vec<Deployment>,
+    /// What stands behind the prefixes of providers (`/anthropic/...`): for each the first deployment with a credential, or
+    /// what the environment says. Not among the models.
+    pub pass_through: Vec<Deployment>,
     /// `router_settings.model_group_alias` and `litellm_settings.model_alias_map`.
     pub aliases: Vec<Alias>,
     /// How a deployment is chosen within a group (`router_settings.routing_strategy`; only simple-shuffle so far).

@@ -29,11 +29,13 @@ pub enum Endpoint {
     ImageGenerations,
     /// OpenAI speech: the answer is sound.
     Speech,
+    /// What is passed on unread: the rest of a provider's API.
+    PassThrough,
 }
 
 impl Endpoint {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 
     /// All of them, in the order of their numbers.
     pub const ALL: [Self; Self::COUNT] = [
@@ -49,6 +51,7 @@ impl Endpoint {
         Self::Moderations,
         Self::ImageGenerations,
         Self::Speech,
+        Self::PassThrough,
     ];
 
     /// The end of its path at providers that have it as its inventor has it: `/chat/completions`.
@@ -66,6 +69,7 @@ impl Endpoint {
             Self::Moderations => "/moderations",
             Self::ImageGenerations => "/images/generations",
             Self::Speech => "/audio/speech",
+            Self::PassThrough => "",
         }
     }
 
@@ -79,6 +83,7 @@ impl Endpoint {
                 | Self::Rerank
                 | Self::Moderations
                 | Self::Speech
+                | Self::PassThrough
         )
     }
 

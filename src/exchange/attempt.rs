@@ -24,6 +24,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 pub struct Outbound {
     /// Which deployment, by its place in [`World::deployments`].
     pub deployment: usize,
+    /// The method.
+    pub method: http::Method,
     /// Path and query.
     pub path: http::Uri,
     /// The body: the client's own edited by splice, or translated.
@@ -155,7 +157,8 @@ impl Planned {
             let whole = settings.timeout.unwrap_or(deadlines.first_byte);
             (whole, deadlines.idle.min(whole), left.min(settings.timeout.unwrap_or(left)))
         };
-        Outbound { deployment: index, path, body, headers, first_byte: first_byte.min(left), idle, total }
+        let method = self.method();
+        Outbound { deployment: index, method, path, body, headers, first_byte: first_byte.min(left), idle, total }
     }
 
     /// Takes note that the attempt failed and says whether to try again. `jitter` is a random number.

@@ -48,6 +48,9 @@ impl Planned {
     }
 
     fn count_bill(&self) -> Bill {
+        if let Some(bill) = self.opaque_bill() {
+            return bill;
+        }
         let usage = self.usage();
         let Some(current) = &self.current else { return Bill { usage, cost: PicoUsd::ZERO, price_known: true } };
         let world = &self.common.world;
@@ -72,6 +75,10 @@ impl Planned {
             // What was streamed was used, however the stream ended.
             Reply::Stream(stream) if self.reply.streamed() => (stream.metered(), stream.produced()),
             Reply::Stream(stream) if stream.progress().error_seen => return Metered::Absent,
+            Reply::Passed(passing) => match passing.used() {
+                Some(used) => used,
+                None => return Metered::Absent,
+            },
             Reply::Over { answered: false, .. } | Reply::Error { .. } => return Metered::Absent,
             Reply::Over { metered, produced, .. } => (*metered, produced),
             _ if failed => return Metered::Absent,

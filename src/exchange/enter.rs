@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use super::local::{self, LocalAnswer};
+use super::pass::{self, Pass};
 use super::way::BETA;
 use super::{Ending, World};
 use crate::dialect::{self, Endpoint, PathStream, Route};
@@ -101,6 +102,8 @@ pub struct Opened {
     pub(super) path_model: Option<String>,
     pub(super) path_stream: PathStream,
     pub(super) own_headers: Vec<(HeaderName, HeaderValue)>,
+    /// Where it goes as it is, if it does.
+    pub(super) pass: Option<Box<Pass>>,
 }
 
 /// An exchange that was not let through: the fault to answer with, and what to close it by.
@@ -154,8 +157,10 @@ impl Opened {
         let mut common = Common::new(world, id, head.client_ip, now);
         common.request_id = text(head, "x-request-id");
         common.endpoint = label(&route);
-        if let Route::Call { endpoint, .. } = route {
-            common.call = Some(endpoint);
+        match &route {
+            Route::Call { endpoint, .. } => common.call = Some(*endpoint),
+            Route::Pass(passed) => common.call = Some(passed.to.errors()),
+            _ => {}
         }
         if let Some(answer) = local::open_to_all(&route) {
             return Ok(common.local(answer));
@@ -174,16 +179,41 @@ impl Opened {
             Route::Call { endpoint, model, stream } => match announced(world, head) {
                 Ok(()) => {
                     let own_headers = own_headers(endpoint, head);
-                    let opened = Self { common, endpoint, path_model: model, path_stream: stream, own_headers };
+                    let opened =
+                        Self { common, endpoint, path_model: model, path_stream: stream, own_headers, pass: None };
                     Ok(Entry::Call(Box::new(opened)))
                 }
                 Err(fault) => Err(Refused::new(common, fault)),
             },
+            Route::Pass(passed) => {
+                let pass = Pass::below_prefix(world, head, *passed);
+                Self::passed(common, head, pass)
+            }
+            Route::Stored(rest) => {
+                let pass = Pass::stored(world, head, &common, &rest);
+                Self::passed(common, head, pass)
+            }
             other => match local::for_callers(world, &other, common.caller.as_ref()) {
                 Ok(answer) => Ok(common.local(answer)),
                 Err(fault) => Err(Refused::new(common, fault)),
             },
         }
+    }
+
+    /// Lets in what is passed on as it is.
+    fn passed(common: Common, head: &Head<'_>, pass: Result<Pass, Fault>) -> Result<Entry, Box<Refused>> {
+        let pass = match announced(&common.world, head).and(pass) {
+            Ok(pass) => pass,
+            Err(fault) => return Err(Refused::new(common, fault)),
+        };
+        Ok(Entry::Call(Box::new(Self {
+            common,
+            endpoint: Endpoint::PassThrough,
+            path_model: None,
+            path_stream: PathStream::Body,
+            own_headers: pass::headers(head),
+            pass: Some(Box::new(pass)),
+        })))
     }
 
     /// The exchange's id.
@@ -285,6 +315,11 @@ pub(crate) fn too_large(most: usize) -> Fault {
 
 fn no_such_route(route: &Route) -> Result<(), Fault> {
     match route {
+        Route::Doubtful => {
+            let text = "the path could be read in two ways: no dot segments, empty segments, encoded slashes, backslashes or \
+                        control characters, and nothing encoded that need not be";
+            Err(Fault::client(Kind::BadRequest, text).param("path"))
+        }
         Route::NotFound => Err(Fault::client(Kind::NotFound, "Not Found")),
         Route::MethodNotAllowed { allow } => {
             Err(Fault::client(Kind::MethodNotAllowed, format!("Method Not Allowed: this path takes {allow}")))
@@ -298,7 +333,9 @@ fn label(route: &Route) -> telemetry::Endpoint {
         Route::Call { endpoint, .. } => call_label(*endpoint),
         Route::Models | Route::Model(_) => telemetry::Endpoint::Models,
         Route::Liveness | Route::Readiness | Route::Metrics | Route::Root => telemetry::Endpoint::Admin,
-        Route::MethodNotAllowed { .. } | Route::NotFound => telemetry::Endpoint::Other,
+        Route::Pass(_) => telemetry::Endpoint::PassThrough,
+        Route::Stored(_) => telemetry::Endpoint::Responses,
+        Route::MethodNotAllowed { .. } | Route::NotFound | Route::Doubtful => telemetry::Endpoint::Other,
     }
 }
 
@@ -315,6 +352,7 @@ fn call_label(endpoint: Endpoint) -> telemetry::Endpoint {
         Endpoint::Moderations => telemetry::Endpoint::Moderations,
         Endpoint::ImageGenerations => telemetry::Endpoint::ImageGenerations,
         Endpoint::Speech => telemetry::Endpoint::Speech,
+        Endpoint::PassThrough => telemetry::Endpoint::PassThrough,
     }
 }
 

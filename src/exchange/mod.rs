@@ -20,6 +20,7 @@ mod levels;
 mod local;
 mod mask;
 mod offer;
+mod pass;
 mod plan;
 mod reply;
 mod way;

@@ -9,6 +9,7 @@ use super::attempt::Current;
 use super::close::Bill;
 use super::enter::{Common, Opened, Refused};
 use super::offer::Offers;
+use super::pass::Pass;
 use super::reply::Reply;
 use super::{Deployment, World, estimate};
 use crate::config::UnknownPrice;
@@ -45,6 +46,8 @@ pub struct Planned {
     pub(super) first_dispatch: Option<Now>,
     /// What it came to, once the answer is whole.
     pub(super) settled_bill: Option<Bill>,
+    /// Where it goes as it is, if it does.
+    pub(super) pass: Option<Box<Pass>>,
     pub(super) closed: bool,
 }
 
@@ -54,15 +57,23 @@ impl Opened {
     /// # Errors
     /// The body is not a request, the model is not known or not allowed, or a limit or budget has no room.
     pub fn plan(self, body: Bytes, arrived: Now, now: Now) -> Result<Box<Planned>, Box<Refused>> {
-        let Self { mut common, endpoint, path_model, path_stream, own_headers } = self;
+        let Self { mut common, endpoint, path_model, path_stream, own_headers, pass } = self;
         common.bytes_in = body.len() as u64;
         let limits = json::Limits::default();
-        let request = match Request::read_within(&limits, endpoint, body, path_model.as_deref(), path_stream) {
+        let read = match &pass {
+            Some(pass) => pass.read(body, &common),
+            None => Request::read_within(&limits, endpoint, body, path_model.as_deref(), path_stream),
+        };
+        let request = match read {
             Ok(request) => request,
             Err(fault) => return Err(Refused::new(common, fault)),
         };
         let world = common.world.clone();
-        let resolved = match resolve(&world, &common, &request.model) {
+        let resolved = match &pass {
+            Some(pass) => Ok(Meant { group: pass.group(), captured: pass.captured(&request) }),
+            None => resolve(&world, &common, &request.model),
+        };
+        let resolved = match resolved {
             Ok(resolved) => resolved,
             Err(fault) => return Err(Refused::new(common, fault)),
         };
@@ -90,6 +101,7 @@ impl Opened {
             body_wait: now.since(arrived),
             first_dispatch: None,
             settled_bill: None,
+            pass,
             closed: false,
         };
         match planned.reserve(now) {
@@ -245,8 +257,12 @@ impl Planned {
     /// near it the prompt is counted, and an answer whose length the client left open is bounded to what can be paid.
     fn reserve(&mut self, now: Now) -> Result<(), Fault> {
         let world = self.common.world.clone();
-        let offers = self.offers(&world)?;
         let accounts = self.common.accounts();
+        if let Some(most) = self.opaque_worst_case()? {
+            let hold = hold(&world, accounts, most, now)?;
+            return self.keep(hold);
+        }
+        let offers = self.offers(&world)?;
         let demand = self.demand(self.request.body.len() as u64);
         let refusal = match hold(&world, accounts, offers.worst_case(&demand), now) {
             Ok(hold) => return self.keep(hold),
@@ -258,7 +274,8 @@ impl Planned {
         if let Ok(hold) = hold(&world, accounts, offers.worst_case(&demand), now) {
             return self.keep(hold);
         }
-        if self.request.max_tokens().is_some() || !self.request.endpoint.writes() {
+        // What is passed on as it is cannot be given a bound.
+        if self.request.max_tokens().is_some() || !self.request.endpoint.writes() || self.passes() {
             return Err(refusal.into());
         }
         let left = world.around.ledger.affordable(accounts, now);

@@ -198,6 +198,8 @@ named! {
         ImageGenerations = "/v1/images/generations",
         /// `/v1/audio/speech`.
         Speech = "/v1/audio/speech",
+        /// What is passed on to a provider as it is.
+        PassThrough = "pass_through",
         /// `/v1/models` and a model of it.
         Models = "/v1/models",
         /// What the gateway tells about itself: health, metrics, key and model information.

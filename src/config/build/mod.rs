@@ -4,6 +4,7 @@ mod access;
 mod coverage;
 mod deployment;
 mod limits;
+mod pass;
 mod secret;
 mod virtual_key;
 
@@ -58,6 +59,7 @@ impl Build<'_> {
     fn settings(mut self) -> Settings {
         let master_key = self.master_key();
         let deployments = self.deployments();
+        let pass_through = self.pass_through(&deployments);
         let virtual_keys = self.virtual_keys(master_key.as_ref());
         let aliases = self.aliases();
         self.check_access(master_key.as_ref(), &virtual_keys);
@@ -70,6 +72,7 @@ impl Build<'_> {
             master_key,
             virtual_keys,
             deployments,
+            pass_through,
             aliases,
             num_retries: retries.unwrap_or(RETRIES),
             retry_after: retry_after.unwrap_or(Duration::ZERO),
