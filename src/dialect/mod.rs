@@ -3,6 +3,7 @@
 pub mod anthropic;
 mod endpoint;
 pub mod gemini;
+mod multipart;
 pub mod openai;
 mod pass;
 mod relay;
@@ -10,6 +11,7 @@ pub mod responses;
 mod route;
 
 pub use endpoint::Endpoint;
+pub use multipart::Form;
 pub use pass::{PassCall, PassForm, PassTo, Passed, is_safe};
 pub use relay::{Progress, Relay, RelayOptions, StreamEnd};
 pub use route::{PathStream, Route, decode as decoded_name, route};

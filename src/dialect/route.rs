@@ -99,13 +99,17 @@ fn fixed(path: &str) -> Option<Route> {
 
 /// Calls whose paths end alike with and without `/v1`, some of them with a model in the path. The longer suffix first:
 /// completions are the end of chat completions.
-const CALLS: [Endpoint; 6] = [
+const CALLS: [Endpoint; 10] = [
     Endpoint::ChatCompletions,
     Endpoint::Completions,
     Endpoint::Embeddings,
     Endpoint::ImageGenerations,
     Endpoint::Moderations,
     Endpoint::Rerank,
+    Endpoint::Speech,
+    Endpoint::Transcriptions,
+    Endpoint::Translations,
+    Endpoint::ImageEdits,
 ];
 
 fn call(path: &str) -> Option<Route> {
@@ -200,7 +204,14 @@ mod tests {
 
     #[test]
     fn every_form_of_a_call_is_known() {
-        for endpoint in [Endpoint::ChatCompletions, Endpoint::Completions, Endpoint::Embeddings] {
+        for endpoint in [
+            Endpoint::ChatCompletions,
+            Endpoint::Completions,
+            Endpoint::Embeddings,
+            Endpoint::Speech,
+            Endpoint::Transcriptions,
+            Endpoint::ImageEdits,
+        ] {
             let end = endpoint.path();
             for (path, model) in [
                 (format!("/v1{end}"), None),

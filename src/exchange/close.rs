@@ -61,7 +61,9 @@ impl Planned {
             (Some(Usage { cost: Some(reported), .. }), None) => *reported,
             _ => PicoUsd::ZERO,
         };
-        Bill { usage, cost, price_known: price.is_some() }
+        // Of a form nothing can be counted here: what is not reported has no price.
+        let priced = self.request.form.is_none() || usage.usage().is_some();
+        Bill { usage, cost, price_known: price.is_some() && priced }
     }
 
     /// What was used: as reported, else counted; nothing where the upstream gave no answer.
@@ -87,6 +89,7 @@ impl Planned {
         };
         match metered {
             Metered::Reported(_) | Metered::Estimated(_) => metered,
+            Metered::Absent if self.request.form.is_some() => metered,
             Metered::Absent => Metered::Estimated(self.count(None, produced)),
             Metered::Partial(seen) => Metered::Estimated(self.count(Some(seen), produced)),
         }

@@ -168,6 +168,11 @@ impl Opened {
         if matches!(route, Route::Metrics) && local::metrics_are_open(world, head.client_ip) {
             return Ok(common.local(LocalAnswer::Metrics));
         }
+        if matches!(route, Route::NotFound | Route::Pass(_))
+            && let Some(covered) = Pass::configured(world, head)
+        {
+            return Self::covered(world, head, common, covered, now);
+        }
         if let Err(fault) = no_such_route(&route) {
             return Err(Refused::new(common, fault));
         }
@@ -197,6 +202,26 @@ impl Opened {
                 Ok(answer) => Ok(common.local(answer)),
                 Err(fault) => Err(Refused::new(common, fault)),
             },
+        }
+    }
+
+    /// Lets in what `pass_through_endpoints` covers.
+    fn covered(
+        world: &Arc<World>,
+        head: &Head<'_>,
+        mut common: Common,
+        covered: Result<(Pass, bool), Fault>,
+        now: Now,
+    ) -> Result<Entry, Box<Refused>> {
+        common.endpoint = telemetry::Endpoint::PassThrough;
+        common.call = Some(Endpoint::PassThrough);
+        // Whoever may not call at all is not told what is there.
+        if covered.as_ref().is_ok_and(|(_, auth)| !auth) {
+            return Self::passed(common, head, covered.map(|(pass, _)| pass));
+        }
+        match admit(world, head, &mut common, now) {
+            Ok(()) => Self::passed(common, head, covered.map(|(pass, _)| pass)),
+            Err(fault) => Err(Refused::new(common, fault)),
         }
     }
 
@@ -284,14 +309,17 @@ fn address(world: &World, head: &Head<'_>) -> Option<IpAddr> {
 
 /// Headers that belong to the dialect: a provider that speaks it gets them.
 fn own_headers(endpoint: Endpoint, head: &Head<'_>) -> Vec<(HeaderName, HeaderValue)> {
-    if !matches!(endpoint, Endpoint::Messages | Endpoint::CountTokens) {
-        return Vec::new();
-    }
+    let names: &[&'static str] = match endpoint {
+        Endpoint::Messages | Endpoint::CountTokens => &["anthropic-version", BETA],
+        // Its boundary.
+        endpoint if endpoint.is_form() => &["content-type"],
+        _ => return Vec::new(),
+    };
     let own = |name: &'static str| {
         let value = (head.header)(name).filter(|value| value.len() <= 1024)?;
         Some((HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?))
     };
-    ["anthropic-version", BETA].into_iter().filter_map(own).collect()
+    names.iter().copied().filter_map(own).collect()
 }
 
 fn announced(world: &World, head: &Head<'_>) -> Result<(), Fault> {
@@ -352,6 +380,8 @@ fn call_label(endpoint: Endpoint) -> telemetry::Endpoint {
         Endpoint::Moderations => telemetry::Endpoint::Moderations,
         Endpoint::ImageGenerations => telemetry::Endpoint::ImageGenerations,
         Endpoint::Speech => telemetry::Endpoint::Speech,
+        Endpoint::Transcriptions | Endpoint::Translations => telemetry::Endpoint::Transcriptions,
+        Endpoint::ImageEdits => telemetry::Endpoint::ImageEdits,
         Endpoint::PassThrough => telemetry::Endpoint::PassThrough,
     }
 }

@@ -13,7 +13,7 @@ use super::reply::{EVENT_BYTES_MAX, Finished, Reply, Treatment, UpstreamHead, to
 use super::way::{Spoken, Way};
 use super::{Bill, Deployment, World};
 use crate::chat::Produced;
-use crate::config::UnknownPrice;
+use crate::config::{PassThrough, UnknownPrice};
 use crate::dialect::openai::{JsonReply, Request, StreamOptions, StreamReply};
 use crate::dialect::{self, Endpoint, PassCall, PassForm, PassTo, Passed, Relay, RelayOptions, StreamEnd};
 use crate::json::Segments;
@@ -90,6 +90,48 @@ impl Pass {
             call: passed.call,
             cost: None,
             open: false,
+        })
+    }
+
+    /// A request that `pass_through_endpoints` covers, and whether it needs a key. None: it covers none such.
+    ///
+    /// # Errors
+    /// The method is not allowed there, or the path is not safe.
+    pub(super) fn configured(world: &World, head: &Head<'_>) -> Option<Result<(Self, bool), Fault>> {
+        let entries = world.settings.pass_through_endpoints.iter().zip(&world.endpoints);
+        let covering = entries.filter_map(|(entry, index)| {
+            let below = head.path.strip_prefix(entry.path.as_str())?;
+            let covered = below.is_empty() || (entry.include_subpath && below.starts_with('/'));
+            covered.then_some((entry, *index, below))
+        });
+        let (entry, index, below) = covering.max_by_key(|(entry, ..)| entry.path.len())?;
+        Some(Self::covered(world, head, entry, index, below).map(|pass| (pass, entry.auth)))
+    }
+
+    fn covered(world: &World, head: &Head<'_>, entry: &PassThrough, index: usize, below: &str) -> Result<Self, Fault> {
+        let usual = matches!(head.method, "GET" | "POST" | "PUT" | "PATCH" | "DELETE");
+        if !usual || !(entry.methods.is_empty() || entry.methods.iter().any(|method| method == head.method)) {
+            return Err(Fault::client(Kind::MethodNotAllowed, "Method Not Allowed on this path"));
+        }
+        if !matches!(below, "" | "/") && !dialect::is_safe(below, false) {
+            return Err(Fault::client(Kind::BadRequest, "the path could be read in two ways").param("path"));
+        }
+        let Some(deployment) = world.deployments.get(index) else {
+            return Err(Fault::ours(Kind::Internal, "an endpoint without a deployment"));
+        };
+        let path = match format!("{}{below}", deployment.target.base_path) {
+            path if path.is_empty() => "/".to_owned(),
+            path => path,
+        };
+        let name = deployment.settings.model_name.clone();
+        Ok(Self {
+            to: None,
+            group: Arc::new(Group::of_one(name, world.table.groups().len(), index)),
+            method: method(head)?,
+            path: with_query(path, head.query, &deployment.target.query)?,
+            call: None,
+            cost: entry.cost,
+            open: !entry.auth,
         })
     }
 
@@ -268,6 +310,11 @@ enum Meter {
 }
 
 impl Passing {
+    /// An answer of which nothing is read.
+    pub(super) fn unread() -> Self {
+        Self { fault: None, bytes: 0, held: None, meter: Meter::None, read: (Metered::Absent, Produced::default()) }
+    }
+
     /// The provider's refusal.
     pub(super) fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
@@ -334,8 +381,13 @@ impl Planned {
     }
 
     /// Whether request and answer pass as they are.
-    pub fn passes(&self) -> bool {
+    pub(super) fn passes(&self) -> bool {
         self.pass.is_some()
+    }
+
+    /// Whether the answer passes as it is.
+    pub fn answer_passes(&self) -> bool {
+        matches!(self.reply, Reply::Passed(_))
     }
 
     /// The call in whose dialect errors are told.

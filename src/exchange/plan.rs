@@ -25,6 +25,11 @@ use crate::vocabulary::{Fault, Kind, ModelName, Now, PicoUsd};
 /// What a provider may add to a prompt around the messages, in tokens.
 const FRAME_TOKENS: u64 = 16;
 
+/// What the files of a form may count for beside their length: a picture, whatever its size.
+const FORM_TOKENS: u64 = 8192;
+/// A second of sound is a kilobyte at the least and some ten tokens.
+const FORM_BYTES_PER_TOKEN: u64 = 64;
+
 /// An exchange that may be sent.
 pub struct Planned {
     pub(super) common: Common,
@@ -62,6 +67,11 @@ impl Opened {
         let limits = json::Limits::default();
         let read = match &pass {
             Some(pass) => pass.read(body, &common),
+            None if endpoint.is_form() => {
+                let kind = own_headers.iter().find(|(name, _)| name == http::header::CONTENT_TYPE);
+                let kind = kind.map_or(&[] as &[u8], |(_, value)| value.as_bytes());
+                Request::in_form(endpoint, body, kind, path_model.as_deref())
+            }
             None => Request::read_within(&limits, endpoint, body, path_model.as_deref(), path_stream),
         };
         let request = match read {
@@ -263,11 +273,17 @@ impl Planned {
             return self.keep(hold);
         }
         let offers = self.offers(&world)?;
-        let demand = self.demand(self.request.body.len() as u64);
+        let demand = self.demand(match &self.request.form {
+            Some(_) => FORM_TOKENS + self.request.body.len() as u64 / FORM_BYTES_PER_TOKEN,
+            None => self.request.body.len() as u64,
+        });
         let refusal = match hold(&world, accounts, offers.worst_case(&demand), now) {
             Ok(hold) => return self.keep(hold),
             Err(refusal) => refusal,
         };
+        if self.request.form.is_some() {
+            return Err(refusal.into());
+        }
         let counted = prompt::estimate_prompt(self.request.model.as_str(), &self.request.body);
         let prompt = (counted + counted / 10 + FRAME_TOKENS).min(demand.prompt.max(FRAME_TOKENS));
         let demand = Demand { prompt, media: media(&self.request.body), ..demand };

@@ -127,6 +127,9 @@ impl Planned {
                 (Reply::Stream(Box::new(stream)), Treatment::Stream)
             }
             Some(Way::Chat(..) | Way::Call(_)) => (Reply::Foreign(Segments::default()), Treatment::Hold),
+            _ if endpoint.is_media() && kind != "application/json" => {
+                (Reply::Passed(Box::new(Passing::unread())), Treatment::Stream)
+            }
             way => match dialect::of(endpoint) {
                 // OpenAI's chat and completions streams are edited for the usage that the client did not ask for.
                 _ if kind == "text/event-stream" && endpoint.is_openai() => {
@@ -252,7 +255,7 @@ impl Planned {
     pub fn finish_stream(&mut self, out: &mut Vec<Bytes>, now: Now) -> Option<Fault> {
         self.upstream_ended(now);
         let before = out.len();
-        if self.passes() {
+        if self.answer_passes() {
             return self.finish_passed_stream();
         }
         let Reply::Stream(stream) = &mut self.reply else { return None };

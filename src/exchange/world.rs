@@ -21,9 +21,6 @@ use crate::vocabulary::{Clock, KeyHash};
 /// Prices of wildcard models that are remembered.
 const PRICES_MAX: usize = 4096;
 
-/// The group of all hidden deployments, for labels.
-const PASSED: &str = "pass_through";
-
 /// What outlives configurations.
 #[derive(Clone)]
 pub struct Surroundings {
@@ -51,6 +48,8 @@ pub struct World {
     pub around: Surroundings,
     /// Counts configurations, from 1.
     pub generation: u64,
+    /// The deployments of [`Settings::pass_through_endpoints`].
+    pub(super) endpoints: Vec<usize>,
     key_places: std::collections::HashMap<KeyHash, KeyPlace>,
     book: Book,
     prices: DashMap<(usize, Box<str>), Option<Arc<Price>>>,
@@ -138,7 +137,13 @@ impl World {
             .collect::<Result<Vec<_>, _>>()?;
         let hidden = |deployment| build_hidden(deployment, &settings, &book, previous, now);
         let passing: Vec<_> = settings.pass_through.iter().filter_map(hidden).collect();
-        let deployments: Vec<_> = deployments.into_iter().chain(passing).collect();
+        let mut deployments: Vec<_> = deployments.into_iter().chain(passing).collect();
+        let mut endpoints = Vec::with_capacity(settings.pass_through_endpoints.len());
+        for endpoint in &settings.pass_through_endpoints {
+            endpoints.push(deployments.len());
+            let built = build_deployment(&endpoint.deployment, &settings, &book, previous, now)?;
+            deployments.push(Deployment { hidden: true, ..built });
+        }
         let table = Table::build(&settings.deployments, &settings.aliases);
         let groups = |name: &str| access_group(&settings, name);
         let keys = KeyRing::build(
@@ -159,6 +164,7 @@ impl World {
             handles,
             around,
             generation,
+            endpoints,
             key_places,
             book,
             prices: DashMap::new(),
@@ -359,7 +365,7 @@ fn label_book(settings: &Settings, table: &Table, deployments: &[Deployment]) ->
     };
     LabelBook {
         keys: settings.virtual_keys.iter().map(key).collect(),
-        groups: table.groups().iter().map(|group| group.name.clone()).chain([PASSED.into()]).collect(),
+        groups: table.groups().iter().map(|group| group.name.clone()).collect(),
         deployments: deployments.iter().map(deployment).collect(),
     }
 }

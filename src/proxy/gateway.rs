@@ -464,7 +464,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let Some(exchange) = &context.exchange else { return Ok(()) };
         let status = response.status.as_u16();
-        if exchange.passes() {
+        if exchange.answer_passes() {
             let passed = Answer::passed(exchange, response, context.mode == Mode::Stream, context.h2, self.now());
             context.fault = exchange.told().cloned();
             context.first_byte.get_or_insert_with(|| self.gate.around().clock.now());
@@ -599,7 +599,7 @@ impl ProxyHttp for Gateway {
                 let event = exchange.error_event(fault);
                 // The client may be gone by now: there is nobody else to tell.
                 if context.mode == Mode::Stream
-                    && !exchange.passes()
+                    && !exchange.answer_passes()
                     && session.downstream_session.write_response_body(event, true).await.is_err()
                 {
                     log::debug!("a stream's last event was not written");

@@ -60,6 +60,7 @@ impl Build<'_> {
         let master_key = self.master_key();
         let deployments = self.deployments();
         let pass_through = self.pass_through(&deployments);
+        let pass_through_endpoints = self.pass_through_endpoints();
         let virtual_keys = self.virtual_keys(master_key.as_ref());
         let aliases = self.aliases();
         self.check_access(master_key.as_ref(), &virtual_keys);
@@ -73,6 +74,7 @@ impl Build<'_> {
             virtual_keys,
             deployments,
             pass_through,
+            pass_through_endpoints,
             aliases,
             num_retries: retries.unwrap_or(RETRIES),
             retry_after: retry_after.unwrap_or(Duration::ZERO),

@@ -1,8 +1,11 @@
 //! Whom the prefixes of providers (`/anthropic/...`) lead to.
 
-use super::Build;
-use crate::config::settings::Deployment;
+use super::{Build, names, text, truth};
+use crate::config::finding::shown_key;
+use crate::config::settings::{Deployment, PassThrough};
+use crate::config::value;
 use crate::config::yaml::{Entry, Node, Value};
+use crate::vocabulary::Secret;
 
 /// The providers with a prefix.
 const PROVIDERS: [&str; 8] = ["openai", "anthropic", "gemini", "vertex_ai", "bedrock", "azure", "cohere", "mistral"];
@@ -36,13 +39,88 @@ impl Build<'_> {
         if self.surroundings.providers.needs_base(provider) && self.usual_base(provider).is_none() {
             return None;
         }
-        let text = |key: &str, text: String| {
+        let scalar = |key: &str, text: String| {
             let value = Node { value: Value::Scalar { text, plain: false }, ..Node::null(self.root.place.clone()) };
             Entry { key: key.to_owned(), place: self.root.place.clone(), value }
         };
-        let entries = vec![text("model_name", provider.to_owned()), text("model", format!("{provider}/*"))];
+        let entries = vec![scalar("model_name", provider.to_owned()), scalar("model", format!("{provider}/*"))];
         let node = Node { value: Value::Map(entries), ..Node::null(self.root.place.clone()) };
         self.deployment(&node, provider)
+    }
+}
+
+impl Build<'_> {
+    /// All entries that can be used.
+    pub(super) fn pass_through_endpoints(&mut self) -> Vec<PassThrough> {
+        let list = self.general.at("pass_through_endpoints").map_or(&[] as &[Node], Node::items);
+        let entries = list.iter().enumerate();
+        entries
+            .filter_map(|(index, node)| {
+                self.pass_through_endpoint(node, &format!("general_settings.pass_through_endpoints[{index}]"))
+            })
+            .collect()
+    }
+
+    fn pass_through_endpoint(&mut self, node: &Node, at: &str) -> Option<PassThrough> {
+        let path = text(node, "path").unwrap_or_default();
+        let path = path.trim_end_matches('/');
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:@".contains(&byte);
+        let segments = path.split('/').skip(1).all(|segment| !matches!(segment, "" | "." | ".."));
+        if !path.starts_with('/') || !path.bytes().all(plain) || !segments {
+            let reason = "expected a path like /v1/example, of letters, digits and -._~:@";
+            self.report.error(&node.place, &format!("{at}.path"), reason);
+            return None;
+        }
+        let Some(target) = node.at("target").and_then(value::url) else {
+            self.report.error(&node.place, &format!("{at}.target"), "missing; every entry must have one");
+            return None;
+        };
+        let name = format!("pass-through-{}", path.trim_start_matches('/').replace('/', "-"));
+        let like = self.like_a_deployment(node, &name, target);
+        let deployment = self.deployment(&like, at)?;
+        let mut extra_headers = Vec::new();
+        for entry in super::entries(node, "headers") {
+            let value = self.header_value(&entry.value, &format!("{at}.headers"))?;
+            extra_headers.push((entry.key.to_ascii_lowercase(), value));
+        }
+        Some(PassThrough {
+            path: path.to_owned(),
+            include_subpath: truth(node, "include_subpath").unwrap_or(false),
+            auth: truth(node, "auth").unwrap_or(true),
+            cost: node.at("cost_per_request").and_then(value::dollars),
+            methods: names(node, "methods").iter().map(|method| method.to_ascii_uppercase()).collect(),
+            deployment: Deployment { extra_headers, api_key: None, ..hidden_as(&name, deployment) },
+        })
+    }
+
+    fn like_a_deployment(&self, node: &Node, name: &str, target: &str) -> Node {
+        let scalar = |text: &str| Node {
+            value: Value::Scalar { text: text.to_owned(), plain: false },
+            ..Node::null(node.place.clone())
+        };
+        let entry =
+            |key: &str, text: &str| Entry { key: key.to_owned(), place: node.place.clone(), value: scalar(text) };
+        let entries = vec![
+            entry("model_name", name),
+            entry("model", "custom_openai/*"),
+            entry("api_base", target),
+            entry("api_key", "none"),
+        ];
+        Node { value: Value::Map(entries), ..Node::null(node.place.clone()) }
+    }
+
+    /// A header's value, in which a variable may stand at the end: `bearer os.environ/NAME`.
+    fn header_value(&mut self, node: &Node, at: &str) -> Option<Secret> {
+        let given = node.text().unwrap_or_default();
+        let Some((before, name)) = given.split_once("os.environ/") else { return self.secret(node, at) };
+        match self.variables.find(name.trim()) {
+            Some(value) => Some(Secret::new(format!("{before}{value}"))),
+            None => {
+                let reason = format!("the environment variable {} is not set", shown_key(name.trim()));
+                self.report.error(&node.place, at, reason);
+                None
+            }
+        }
     }
 }
 
@@ -54,9 +132,13 @@ fn has_credential(deployment: &Deployment) -> bool {
 
 /// Address, credential and deadlines stay; what belongs to one model goes.
 fn hidden(provider: &str, deployment: Deployment) -> Deployment {
+    hidden_as(&format!("pass-through-{provider}"), deployment)
+}
+
+fn hidden_as(name: &str, deployment: Deployment) -> Deployment {
     Deployment {
-        id: format!("pass-through-{provider}").into(),
-        model_name: format!("pass-through-{provider}").into(),
+        id: name.into(),
+        model_name: name.into(),
         rpm: None,
         tpm: None,
         max_parallel_requests: None,

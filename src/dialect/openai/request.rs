@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::json::{self, Cursor, Document, Limits, ScanError, Span};
 use crate::vocabulary::{Fault, Kind, ModelName};
 
-use crate::dialect::{Endpoint, PathStream};
+use crate::dialect::{Endpoint, Form, PathStream};
 
 use super::fields::{self, Field};
 
@@ -66,6 +66,8 @@ pub struct Request {
     pub tags: Vec<String>,
     /// Members that are for a gateway only: cut them before forwarding.
     pub gateway_only: SmallVec<[usize; 4]>,
+    /// Where the model stands, if the body is a form and not JSON.
+    pub form: Option<Form>,
 }
 
 impl Request {
@@ -153,7 +155,29 @@ impl Request {
             gateway_only: fields.gateway_only,
             body,
             document,
+            form: None,
         }
+    }
+
+    /// Reads a form with files.
+    ///
+    /// # Errors
+    /// It is not one that every parser reads alike, it has no model, or the client tries to choose the upstream.
+    pub fn in_form(
+        endpoint: Endpoint,
+        body: Bytes,
+        content_type: &[u8],
+        path_model: Option<&str>,
+    ) -> Result<Self, Fault> {
+        let form = Form::read(content_type, &body)?;
+        if let Some(name) = form.names.iter().find(|name| fields::of(name) == Field::Refused) {
+            return Err(refused(name));
+        }
+        let text = |span: Span| std::str::from_utf8(span.of(&body)).ok();
+        let model = choose_model(form.model.and_then(text), path_model)?;
+        let fields = Fields { stream: form.stream.and_then(text) == Some("true"), ..Fields::default() };
+        let read = Self::of(fields, endpoint, model, PathStream::Body, body, Document::default());
+        Ok(Self { form: Some(form), ..read })
     }
 
     /// The bound on the output that counts.
@@ -353,7 +377,11 @@ const fn input_of(endpoint: Endpoint) -> Option<&'static str> {
         Endpoint::GenerateContent | Endpoint::GeminiCountTokens => "contents",
         Endpoint::Rerank => "query",
         Endpoint::ImageGenerations => "prompt",
-        Endpoint::Completions | Endpoint::PassThrough => return None,
+        Endpoint::Completions
+        | Endpoint::PassThrough
+        | Endpoint::Transcriptions
+        | Endpoint::Translations
+        | Endpoint::ImageEdits => return None,
     })
 }
 
