@@ -108,6 +108,15 @@ fn answer(asked: &Asked) -> Vec<u8> {
             chunked("application/json", &format!("[{FLASH}\n]\n"))
         }
         "/v2/chat" => json(COMMAND),
+        "/v1/audio/speech" => chunked("audio/mpeg", "ID3 not really sound"),
+        "/v1/audio/transcriptions" if memchr_contains(&asked.body, b"srt") => {
+            whole(200, "text/plain", b"1\n00:00 Hi\n")
+        }
+        "/v1/audio/transcriptions" => {
+            json(r#"{"text":"Hi","usage":{"type":"tokens","input_tokens":100,"output_tokens":10,"total_tokens":110}}"#)
+        }
+        "/v1/images/edits" => json(r#"{"created":1,"data":[{"b64_json":"AAAA"}]}"#),
+        "/own/base/deep" | "/own/base" => json(r#"{"own":true}"#),
         "/v1/files/echo" => json(&format!(r#"{{"key":"{OURS}"}}"#)),
         "/v1/files/gone" => whole(404, "application/json; x=y", br#"{"error":{"message":"no such file","code":7}}"#),
         "/v1/files/slow" => whole(429, "text/plain", b"slow down"),
@@ -188,12 +197,21 @@ fn config(upstream: SocketAddr) -> String {
         )
     };
     format!(
-        "model_list:\n{}{}{}{}{}router_settings:\n  num_retries: 0\nvirtual_keys:\n{}{}{}{}",
+        "model_list:\n{}{}{}{}{}{}general_settings:\n  pass_through_endpoints:\n\
+         {}{}router_settings:\n  num_retries: 0\nvirtual_keys:\n{}{}{}{}",
         deployment("own-gpt", "openai/gpt-4o", "/v1"),
         deployment("own-claude", "anthropic/claude-sonnet-4-20250514", ""),
         deployment("own-flash", "gemini/gemini-2.5-flash", ""),
         deployment("own-command", "cohere/command-r-plus-08-2024", ""),
         deployment("own-azure", "azure/house-model", ""),
+        deployment("ears", "openai/gpt-4o-transcribe", "/v1"),
+        format_args!(
+            "    - path: /own/tool\n      target: http://{upstream}/own/base\n      include_subpath: true\n      \
+             cost_per_request: 0.5\n      headers: {{authorization: bearer {OURS}}}\n"
+        ),
+        format_args!(
+            "    - path: /own/open\n      target: http://{upstream}/own/base\n      auth: false\n      methods: [get]\n"
+        ),
         key(FREE, "free", "    max_budget: 100\n"),
         key(NARROW, "narrow", "    models: [claude-sonnet-4-20250514, gemini/*]\n"),
         key(POOR, "poor", "    max_budget: 0.000001\n"),
@@ -364,4 +382,67 @@ fn stored_responses_are_asked_for_where_they_are() {
     assert_eq!(desk.ask("GET", "/v1/responses/resp_1", NARROW, "", b"").status, 404);
     assert_eq!(desk.ask("PUT", "/v1/responses/resp_1", FREE, "", b"").status, 405);
     assert_eq!(desk.ask("GET", "/v1/responses/a%2fb", FREE, "", b"").status, 404);
+}
+
+/// A form with a file and these fields.
+fn form(fields: &[(&str, &str)]) -> String {
+    let file = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\nRIFF\r\n".to_owned();
+    let field = |(name, value): &(&str, &str)| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    format!("{file}{}--b--\r\n", fields.iter().map(field).collect::<String>())
+}
+
+#[test]
+fn sound_and_pictures_go_in_forms_with_the_providers_model() {
+    let desk = Desk::open("pass-media");
+    let kind = "content-type: multipart/form-data; boundary=b\r\n";
+    let sent = form(&[("model", "ears"), ("language", "en")]);
+    let answer = desk.ask("POST", "/v1/audio/transcriptions", FREE, kind, sent.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.text().starts_with(r#"{"text":"Hi""#), "{}", answer.text());
+    let asked = desk.upstream.last();
+    assert_eq!(asked.body, sent.replace("ears", "gpt-4o-transcribe").as_bytes());
+    assert!(asked.headers.contains("content-type: multipart/form-data; boundary=b\r\n"), "{}", asked.headers);
+    let receipt = desk.receipt(1);
+    assert_eq!((receipt.usage.as_deref(), receipt.tokens_in, receipt.tokens_out), (Some("reported"), 100, 10));
+    assert!(receipt.cost() > PicoUsd::ZERO, "{receipt:?}");
+    let srt = form(&[("model", "ears"), ("response_format", "srt")]);
+    let answer = desk.ask("POST", "/audio/transcriptions", FREE, kind, srt.as_bytes());
+    assert_eq!((answer.status, answer.text().as_str()), (200, "1\n00:00 Hi\n"));
+    assert_eq!(answer.header("content-type"), Some("text/plain"));
+    let edited = desk.ask("POST", "/v1/images/edits", FREE, kind, form(&[("model", "ears")]).as_bytes());
+    assert_eq!(edited.status, 200, "{}", edited.text());
+    let before = desk.upstream.count();
+    let narrow = desk.ask("POST", "/v1/audio/transcriptions", NARROW, kind, sent.as_bytes());
+    assert_eq!(narrow.status, 403, "{}", narrow.text());
+    let twice = form(&[("model", "ears"), ("model", "own-gpt")]);
+    assert_eq!(desk.ask("POST", "/v1/audio/transcriptions", FREE, kind, twice.as_bytes()).status, 400);
+    assert_eq!(desk.post("/v1/audio/transcriptions", FREE, "{}").status, 415);
+    assert_eq!(desk.upstream.count(), before);
+    let speech = desk.post("/v1/audio/speech", FREE, r#"{"model":"own-gpt","input":"Hi","voice":"a"}"#);
+    assert_eq!((speech.status, speech.text().as_str()), (200, "ID3 not really sound"));
+    assert_eq!(speech.header("content-type"), Some("audio/mpeg"));
+    assert_eq!(desk.upstream.last().body, br#"{"model":"gpt-4o","input":"Hi","voice":"a"}"#);
+}
+
+#[test]
+fn configured_endpoints_lead_where_they_say() {
+    let desk = Desk::open("pass-configured");
+    let deep = desk.post("/own/tool/deep?x=1", FREE, "{}");
+    assert_eq!((deep.status, deep.text().as_str()), (200, r#"{"own":true}"#));
+    let asked = desk.upstream.last();
+    assert_eq!(asked.line, "POST /own/base/deep?x=1 HTTP/1.1");
+    assert!(asked.headers.contains(&format!("authorization: bearer {OURS}")), "{}", asked.headers);
+    assert_eq!(desk.receipt(1).cost(), PicoUsd::parse("0.5").unwrap());
+    let before = desk.upstream.count();
+    assert_eq!(desk.post("/own/tool/../x", FREE, "{}").status, 400);
+    assert_eq!(desk.post("/own/toolbox", FREE, "{}").status, 404);
+    assert_eq!(desk.post("/own/tool", "sk-wrong-0123456789", "{}").status, 401);
+    assert_eq!(desk.post("/own/tool", NARROW, "{}").status, 403);
+    assert_eq!(desk.post("/own/open", FREE, "{}").status, 405);
+    assert_eq!(desk.upstream.count(), before);
+    let open = raw::Client::ask(desk.gateway.address(), &raw::get("/own/open", &[]));
+    assert_eq!((open.status, open.text().as_str()), (200, r#"{"own":true}"#));
+    assert!(!desk.upstream.last().headers.contains("authorization"));
 }

@@ -275,7 +275,6 @@ mod tests {
             "/engines/a%zz/chat/completions",
             "/engines/a%252e/chat/completions",
             "/engines/a%ff/chat/completions",
-            "/openai/deployments/completions",
             "/v1/models/..",
             "/models//x",
             "http://host/v1/models",
