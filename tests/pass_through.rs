@@ -81,6 +81,11 @@ fn serve(stream: &TcpStream, seen: &Mutex<Vec<Asked>>) {
         seen.lock().unwrap().push(asked);
         let mut stream = stream;
         stream.write_all(&answer).unwrap();
+        if line.contains("/cut") {
+            // Later than what came before: else the connection may just end.
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            return;
+        }
     }
 }
 
@@ -121,6 +126,7 @@ fn answer(asked: &Asked) -> Vec<u8> {
         "/v1/files/gone" => whole(404, "application/json; x=y", br#"{"error":{"message":"no such file","code":7}}"#),
         "/v1/files/slow" => whole(429, "text/plain", b"slow down"),
         "/v1/files/empty" => b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(),
+        "/v1/files/cut" => b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\nhalf".to_vec(),
         "/v1/files/content" => whole(200, "application/octet-stream", &[0, 159, 146, 150, 255]),
         _ => json(r#"{"ok":true}"#),
     }
@@ -445,4 +451,15 @@ fn configured_endpoints_lead_where_they_say() {
     let open = raw::Client::ask(desk.gateway.address(), &raw::get("/own/open", &[]));
     assert_eq!((open.status, open.text().as_str()), (200, r#"{"own":true}"#));
     assert!(!desk.upstream.last().headers.contains("authorization"));
+}
+
+#[test]
+fn an_answer_that_breaks_off_breaks_off_for_the_client_too() {
+    let desk = Desk::open("pass-cut");
+    let mut client = raw::Client::to(desk.gateway.address());
+    client.send(&raw::get("/openai/v1/files/cut", &[("authorization", &format!("Bearer {FREE}"))]));
+    let seen = String::from_utf8(client.until_end()).unwrap();
+    assert!(seen.starts_with("HTTP/1.1 200") && seen.ends_with("\r\n\r\nhalf"), "{seen}");
+    assert!(seen.contains("content-length: 100") || seen.contains("Content-Length: 100"), "{seen}");
+    assert_eq!(desk.receipt(1).outcome, "upstream_cut");
 }

@@ -527,9 +527,10 @@ impl Planned {
     /// What a whole answer in the provider's form says of its usage.
     fn read_foreign(&self, body: &[u8]) -> (Metered, Produced) {
         let model = self.request.model.as_str();
+        let nothing = || (Metered::Absent, Produced::default());
         let endpoint = self.request.endpoint;
         if endpoint.chat().is_some() {
-            return self.chat_api().map_or((Metered::Absent, Produced::default()), |api| interpret::metered(api, body));
+            return self.chat_api().map_or_else(nothing, |api| interpret::metered(api, body));
         }
         let api = self.deployment().and_then(|deployment| deployment.provider.call(endpoint, model));
         let read = api.and_then(|api| api.read(body, model, &self.request.body).ok());

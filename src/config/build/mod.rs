@@ -64,7 +64,7 @@ impl Build<'_> {
         let virtual_keys = self.virtual_keys(master_key.as_ref());
         let aliases = self.aliases();
         self.check_access(master_key.as_ref(), &virtual_keys);
-        coverage::check(self.root, &deployments, &aliases, &virtual_keys, self.report);
+        coverage::check(self.root, &deployments, &pass_through, &aliases, &virtual_keys, self.report);
         let budget = self.global_budget();
         let retry_after = self.router.at("retry_after").and_then(value::duration);
         let retries = small(self.router, "num_retries").or_else(|| small(self.litellm, "num_retries"));

@@ -29,6 +29,9 @@ impl Build<'_> {
 
     /// What the provider's usual environment variables make.
     fn usual_deployment(&mut self, provider: &str) -> Option<Deployment> {
+        if !self.surroundings.providers.known(provider) {
+            return None;
+        }
         let keys = self.surroundings.providers.env_vars(provider);
         let others: &[&str] = match provider {
             "bedrock" => &AWS,
@@ -76,8 +79,6 @@ impl Build<'_> {
             return None;
         };
         let name = format!("pass-through-{}", path.trim_start_matches('/').replace('/', "-"));
-        let like = self.like_a_deployment(node, &name, target);
-        let deployment = self.deployment(&like, at)?;
         let mut extra_headers = Vec::new();
         for entry in super::entries(node, "headers") {
             let value = self.header_value(&entry.value, &format!("{at}.headers"))?;
@@ -89,24 +90,8 @@ impl Build<'_> {
             auth: truth(node, "auth").unwrap_or(true),
             cost: node.at("cost_per_request").and_then(value::dollars),
             methods: names(node, "methods").iter().map(|method| method.to_ascii_uppercase()).collect(),
-            deployment: Deployment { extra_headers, api_key: None, ..hidden_as(&name, deployment) },
+            deployment: leading_to(node, &name, target, extra_headers),
         })
-    }
-
-    fn like_a_deployment(&self, node: &Node, name: &str, target: &str) -> Node {
-        let scalar = |text: &str| Node {
-            value: Value::Scalar { text: text.to_owned(), plain: false },
-            ..Node::null(node.place.clone())
-        };
-        let entry =
-            |key: &str, text: &str| Entry { key: key.to_owned(), place: node.place.clone(), value: scalar(text) };
-        let entries = vec![
-            entry("model_name", name),
-            entry("model", "custom_openai/*"),
-            entry("api_base", target),
-            entry("api_key", "none"),
-        ];
-        Node { value: Value::Map(entries), ..Node::null(node.place.clone()) }
     }
 
     /// A header's value, in which a variable may stand at the end: `bearer os.environ/NAME`.
@@ -130,14 +115,51 @@ fn has_credential(deployment: &Deployment) -> bool {
     deployment.mock_response.is_none() && (own || matches!(&*deployment.provider, "bedrock" | "vertex_ai"))
 }
 
-/// Address, credential and deadlines stay; what belongs to one model goes.
-fn hidden(provider: &str, deployment: Deployment) -> Deployment {
-    hidden_as(&format!("pass-through-{provider}"), deployment)
-}
-
-fn hidden_as(name: &str, deployment: Deployment) -> Deployment {
+/// A server of one's choice: only its address and its headers matter.
+fn leading_to(node: &Node, name: &str, target: &str, extra_headers: Vec<(String, Secret)>) -> Deployment {
     Deployment {
         id: name.into(),
+        model_name: name.into(),
+        provider: "custom_openai".into(),
+        model: "*".into(),
+        api_key: None,
+        api_base: Some(target.trim_end_matches('/').to_owned()),
+        api_version: None,
+        azure_ad_token: None,
+        vendor: Vec::new(),
+        organization: None,
+        timeout: None,
+        stream_timeout: None,
+        num_retries: None,
+        rpm: None,
+        tpm: None,
+        max_parallel_requests: None,
+        weight_milli: None,
+        order: None,
+        extra_headers,
+        extra_body: Vec::new(),
+        defaults: Vec::new(),
+        drop_params: None,
+        additional_drop_params: Vec::new(),
+        allowed_openai_params: Vec::new(),
+        mock_response: None,
+        mode: None,
+        base_model: None,
+        prices: Vec::new(),
+        max_input_tokens: None,
+        max_output_tokens: None,
+        access_groups: Vec::new(),
+        ssl_verify: None,
+        http2: None,
+        place: format!("{}:{}", node.place.file, node.place.line),
+    }
+}
+
+/// Address, credential and deadlines stay; what belongs to one model goes.
+fn hidden(provider: &str, deployment: Deployment) -> Deployment {
+    let name = format!("pass-through-{provider}");
+    Deployment {
+        id: name.as_str().into(),
         model_name: name.into(),
         rpm: None,
         tpm: None,
