@@ -22,7 +22,7 @@ pub fn full_yaml() -> String {
         out.push('\n');
         comment(key, 0, &mut out);
         match key.kind {
-            Kind::Sections => item(key, &mut out),
+            Kind::Sections => item(key, 0, &mut out),
             Kind::Section => {
                 out.push_str(&format!("{}:\n", key.name()));
                 section(key.path, 1, &mut out);
@@ -34,9 +34,9 @@ pub fn full_yaml() -> String {
 }
 
 /// A list is shown with one entry, whose first line carries the dash.
-fn item(key: &Key, out: &mut String) {
-    out.push_str(&format!("{}:\n  -\n", key.name()));
-    section(&format!("{}[]", key.path), 2, out);
+fn item(key: &Key, level: usize, out: &mut String) {
+    out.push_str(&format!("{}{}:\n{}-\n", indent(level), key.name(), indent(level + 1)));
+    section(&format!("{}[]", key.path), level + 2, out);
 }
 
 fn section(path: &str, level: usize, out: &mut String) {
@@ -45,6 +45,8 @@ fn section(path: &str, level: usize, out: &mut String) {
         if key.kind == Kind::Section {
             out.push_str(&format!("{}{}:\n", indent(level), key.name()));
             section(key.path, level + 1, out);
+        } else if key.kind == Kind::Sections {
+            item(key, level, out);
         } else {
             line(key, level, out);
         }

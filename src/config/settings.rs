@@ -19,6 +19,11 @@ pub struct Settings {
     pub virtual_keys: Vec<VirtualKey>,
     /// `model_list`, in file order.
     pub deployments: Vec<Deployment>,
+    /// What stands behind the prefixes of providers (`/anthropic/...`): for each the first deployment with a credential, or
+    /// what the environment says. Not among the models.
+    pub pass_through: Vec<Deployment>,
+    /// `general_settings.pass_through_endpoints`.
+    pub pass_through_endpoints: Vec<PassThrough>,
     /// `router_settings.model_group_alias` and `litellm_settings.model_alias_map`.
     pub aliases: Vec<Alias>,
     /// How a deployment is chosen, and what is tried after a failure.
@@ -51,6 +56,23 @@ pub struct Settings {
     pub deadlines: Deadlines,
     /// How upstreams are reached.
     pub upstream: Upstream,
+}
+
+/// One entry of `general_settings.pass_through_endpoints`.
+#[derive(Clone, Debug)]
+pub struct PassThrough {
+    /// `path`, without a slash at its end.
+    pub path: String,
+    /// `include_subpath`.
+    pub include_subpath: bool,
+    /// `auth`: whether callers need a key.
+    pub auth: bool,
+    /// `cost_per_request`.
+    pub cost: Option<PicoUsd>,
+    /// `methods`, upper case. Empty allows all.
+    pub methods: Vec<String>,
+    /// `target` and `headers`, as a deployment that no name leads to.
+    pub deployment: Deployment,
 }
 
 /// One entry of `model_list`.

@@ -29,11 +29,19 @@ pub enum Endpoint {
     ImageGenerations,
     /// OpenAI speech: the answer is sound.
     Speech,
+    /// OpenAI transcriptions: sound in a form, text back.
+    Transcriptions,
+    /// OpenAI translations: the same, into English.
+    Translations,
+    /// OpenAI image edits: pictures in a form.
+    ImageEdits,
+    /// What is passed on unread: the rest of a provider's API.
+    PassThrough,
 }
 
 impl Endpoint {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 16;
 
     /// All of them, in the order of their numbers.
     pub const ALL: [Self; Self::COUNT] = [
@@ -49,6 +57,10 @@ impl Endpoint {
         Self::Moderations,
         Self::ImageGenerations,
         Self::Speech,
+        Self::Transcriptions,
+        Self::Translations,
+        Self::ImageEdits,
+        Self::PassThrough,
     ];
 
     /// The end of its path at providers that have it as its inventor has it: `/chat/completions`.
@@ -66,6 +78,10 @@ impl Endpoint {
             Self::Moderations => "/moderations",
             Self::ImageGenerations => "/images/generations",
             Self::Speech => "/audio/speech",
+            Self::Transcriptions => "/audio/transcriptions",
+            Self::Translations => "/audio/translations",
+            Self::ImageEdits => "/images/edits",
+            Self::PassThrough => "",
         }
     }
 
@@ -79,6 +95,7 @@ impl Endpoint {
                 | Self::Rerank
                 | Self::Moderations
                 | Self::Speech
+                | Self::PassThrough
         )
     }
 
@@ -90,6 +107,16 @@ impl Endpoint {
     /// Whether its streams are OpenAI's of chat completions and completions.
     pub const fn is_openai(self) -> bool {
         matches!(self, Self::ChatCompletions | Self::Completions)
+    }
+
+    /// Whether its requests are forms with files, not JSON.
+    pub const fn is_form(self) -> bool {
+        matches!(self, Self::Transcriptions | Self::Translations | Self::ImageEdits)
+    }
+
+    /// Whether its answers may be something other than JSON: sound, subtitles, events that are no chat's.
+    pub const fn is_media(self) -> bool {
+        self.is_form() || matches!(self, Self::Speech | Self::ImageGenerations)
     }
 
     /// Whether it only counts tokens: free, and without a usage.

@@ -3,14 +3,18 @@
 pub mod anthropic;
 mod endpoint;
 pub mod gemini;
+mod multipart;
 pub mod openai;
+mod pass;
 mod relay;
 pub mod responses;
 mod route;
 
 pub use endpoint::Endpoint;
+pub use multipart::Form;
+pub use pass::{PassCall, PassForm, PassTo, Passed, is_safe};
 pub use relay::{Progress, Relay, RelayOptions, StreamEnd};
-pub use route::{PathStream, Route, route};
+pub use route::{PathStream, Route, decode as decoded_name, route};
 
 use bytes::Bytes;
 

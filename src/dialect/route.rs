@@ -1,6 +1,7 @@
 //! Which endpoint a request is for. The only place that looks at a path.
 
-use super::Endpoint;
+use super::pass::{self, PassPath};
+use super::{Endpoint, Passed};
 use crate::vocabulary::ModelName;
 
 /// Whether an answer shall be a stream, as far as the path says.
@@ -29,6 +30,12 @@ pub enum Route {
         /// Whether the path asks for a stream.
         stream: PathStream,
     },
+    /// A request below a provider's prefix, for that provider.
+    Pass(Box<Passed>),
+    /// A request about a response that is stored at the provider: what follows `/responses` in its path.
+    Stored(String),
+    /// A path that could be read in two ways.
+    Doubtful,
     /// The list of models.
     Models,
     /// One model.
@@ -60,13 +67,22 @@ pub fn route(method: &str, path: &str, query: Option<&str>) -> Route {
     let trimmed = path.strip_suffix('/').filter(|rest| !rest.is_empty() && !rest.ends_with('/')).unwrap_or(path);
     let Some(route) = fixed(trimmed, query)
         .or_else(|| call(trimmed))
+        .or_else(|| stored(trimmed))
         .or_else(|| gemini(trimmed, query))
         .or_else(|| one_model(trimmed))
+        .or_else(|| passed(method, path, query))
     else {
         return Route::NotFound;
     };
-    let (allowed, allow) = match route {
+    let (allowed, allow) = match &route {
         Route::Call { .. } => (method == "POST", "POST"),
+        Route::Pass(_) => {
+            (matches!(method, "GET" | "POST" | "PUT" | "PATCH" | "DELETE"), "GET, POST, PUT, PATCH, DELETE")
+        }
+        Route::Stored(rest) if rest.ends_with("/cancel") => (method == "POST", "POST"),
+        Route::Stored(rest) if rest.ends_with("/input_items") => (method == "GET", "GET"),
+        Route::Stored(_) => (matches!(method, "GET" | "DELETE"), "GET, DELETE"),
+        Route::Doubtful => (true, ""),
         _ => (matches!(method, "GET" | "HEAD"), "GET, HEAD"),
     };
     if allowed { route } else { Route::MethodNotAllowed { allow } }
@@ -86,13 +102,17 @@ fn fixed(path: &str, query: Option<&str>) -> Option<Route> {
 
 /// Calls whose paths end alike with and without `/v1`, some of them with a model in the path. The longer suffix first:
 /// completions are the end of chat completions.
-const CALLS: [Endpoint; 6] = [
+const CALLS: [Endpoint; 10] = [
     Endpoint::ChatCompletions,
     Endpoint::Completions,
     Endpoint::Embeddings,
     Endpoint::ImageGenerations,
     Endpoint::Moderations,
     Endpoint::Rerank,
+    Endpoint::Speech,
+    Endpoint::Transcriptions,
+    Endpoint::Translations,
+    Endpoint::ImageEdits,
 ];
 
 fn call(path: &str) -> Option<Route> {
@@ -120,6 +140,22 @@ fn call(path: &str) -> Option<Route> {
     None
 }
 
+fn passed(method: &str, path: &str, query: Option<&str>) -> Option<Route> {
+    Some(match pass::read(method, path, query)? {
+        PassPath::Safe(passed) => Route::Pass(Box::new(passed)),
+        PassPath::Doubtful => Route::Doubtful,
+    })
+}
+
+/// `/v1/responses/ID`, and what can be asked of one.
+fn stored(path: &str) -> Option<Route> {
+    let starts = ["/v1/responses/", "/responses/", "/openai/v1/responses/", "/openai/responses/"];
+    let rest = starts.into_iter().find_map(|start| path.strip_prefix(start))?;
+    let id = rest.strip_suffix("/cancel").or_else(|| rest.strip_suffix("/input_items")).unwrap_or(rest);
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (!id.is_empty() && id.len() <= 512 && id.bytes().all(fits)).then(|| Route::Stored(format!("/{rest}")))
+}
+
 /// Gemini's own paths: the model and the verb stand in the last segment.
 fn gemini(path: &str, query: Option<&str>) -> Option<Route> {
     let rest = ["/v1beta/models/", "/v1/models/", "/models/"].into_iter().find_map(|start| path.strip_prefix(start))?;
@@ -140,8 +176,8 @@ fn one_model(path: &str) -> Option<Route> {
     decode(name).map(Route::Model)
 }
 
-/// Decodes `%XX` once. None for what is broken, is no model name, or would be decoded again by somebody else.
-fn decode(name: &str) -> Option<String> {
+/// Decodes the `%XX` of a name once. None for what is broken, is no model name, or would be decoded again by somebody else.
+pub fn decode(name: &str) -> Option<String> {
     let mut bytes = name.bytes();
     let mut decoded = Vec::with_capacity(name.len());
     while let Some(byte) = bytes.next() {
@@ -171,7 +207,14 @@ mod tests {
 
     #[test]
     fn every_form_of_a_call_is_known() {
-        for endpoint in [Endpoint::ChatCompletions, Endpoint::Completions, Endpoint::Embeddings] {
+        for endpoint in [
+            Endpoint::ChatCompletions,
+            Endpoint::Completions,
+            Endpoint::Embeddings,
+            Endpoint::Speech,
+            Endpoint::Transcriptions,
+            Endpoint::ImageEdits,
+        ] {
             let end = endpoint.path();
             for (path, model) in [
                 (format!("/v1{end}"), None),
@@ -236,7 +279,6 @@ mod tests {
             "/engines/a%zz/chat/completions",
             "/engines/a%252e/chat/completions",
             "/engines/a%ff/chat/completions",
-            "/openai/deployments/completions",
             "/v1/models/..",
             "/models//x",
             "http://host/v1/models",

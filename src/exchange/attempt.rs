@@ -19,6 +19,8 @@ use crate::vocabulary::{Fault, Now};
 pub struct Outbound {
     /// Which deployment, by its place in [`World::deployments`].
     pub deployment: usize,
+    /// The method.
+    pub method: http::Method,
     /// Path and query.
     pub path: http::Uri,
     /// The body: the client's own edited by splice, or translated.
@@ -150,7 +152,8 @@ impl Planned {
             let whole = limit.unwrap_or(deadlines.first_byte);
             (whole, deadlines.idle.min(whole), left.min(limit.unwrap_or(left)))
         };
-        Outbound { deployment: index, path, body, headers, first_byte: first_byte.min(left), idle, total }
+        let method = self.method();
+        Outbound { deployment: index, method, path, body, headers, first_byte: first_byte.min(left), idle, total }
     }
 
     /// What the client asks for, of an answer as a whole and of a stream: in a header, or in the body.

@@ -49,6 +49,9 @@ impl Planned {
     }
 
     fn count_bill(&self) -> Bill {
+        if let Some(bill) = self.opaque_bill() {
+            return bill;
+        }
         self.bill_of(self.usage())
     }
 
@@ -63,7 +66,9 @@ impl Planned {
             (Some(Usage { cost: Some(reported), .. }), None) => *reported,
             _ => PicoUsd::ZERO,
         };
-        Bill { usage, cost, price_known: price.is_some() }
+        // Of a form nothing can be counted here: what is not reported has no price.
+        let priced = self.request.form.is_none() || usage.usage().is_some();
+        Bill { usage, cost, price_known: price.is_some() && priced }
     }
 
     /// What was used: as reported, else counted; nothing where the upstream gave no answer.
@@ -77,6 +82,10 @@ impl Planned {
             // What was streamed was used, however the stream ended.
             Reply::Stream(stream) if self.reply.streamed() => (stream.metered(), stream.produced()),
             Reply::Stream(stream) if stream.progress().error_seen => return Metered::Absent,
+            Reply::Passed(passing) => match passing.used() {
+                Some(used) => used,
+                None => return Metered::Absent,
+            },
             Reply::Over { answered: false, .. } | Reply::Error { .. } => return Metered::Absent,
             Reply::Over { metered, produced, .. } => (*metered, produced),
             _ if failed => return Metered::Absent,
@@ -85,6 +94,7 @@ impl Planned {
         };
         match metered {
             Metered::Reported(_) | Metered::Estimated(_) => metered,
+            Metered::Absent if self.request.form.is_some() => metered,
             Metered::Absent => Metered::Estimated(self.count(None, produced)),
             Metered::Partial(seen) => Metered::Estimated(self.count(Some(seen), produced)),
         }

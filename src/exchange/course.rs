@@ -134,7 +134,8 @@ impl Planned {
 
     /// Where the configuration, or the client, lets this failure of the current group go on to.
     fn onward(&self, world: &World, fault: &Fault) -> Vec<Next> {
-        if self.request.wishes.no_fallbacks {
+        // What passes as it is goes to the provider that its path names.
+        if self.request.wishes.no_fallbacks || self.pass.is_some() {
             return Vec::new();
         }
         let routing = &world.settings.routing;

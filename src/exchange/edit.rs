@@ -14,6 +14,9 @@ type Members = smallvec::SmallVec<[usize; 8]>;
 /// The body for a provider that speaks the client's dialect.
 pub(super) fn carried(planned: &Planned, deployment: &Deployment, model: &str, carry: &Carry) -> Segments {
     let request = &planned.request;
+    if let Some(form) = &request.form {
+        return form.with_model(&request.body, model, carry.model == ModelPlace::Member);
+    }
     let mut edits = Edits::new();
     let mut dropped = dropped(planned, deployment);
     match carry.model {

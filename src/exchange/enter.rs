@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use super::local::{self, LocalAnswer};
+use super::pass::{self, Pass};
 use super::way::BETA;
 use super::wishes::Wishes;
 use super::{Ending, World};
@@ -105,6 +106,8 @@ pub struct Opened {
     pub(super) path_model: Option<String>,
     pub(super) path_stream: PathStream,
     pub(super) own_headers: Vec<(HeaderName, HeaderValue)>,
+    /// Where it goes as it is, if it does.
+    pub(super) pass: Option<Box<Pass>>,
 }
 
 /// An exchange that was not let through: the fault to answer with, and what to close it by.
@@ -158,14 +161,21 @@ impl Opened {
         let mut common = Common::new(world, id, head.client_ip, now);
         common.request_id = text(head, "x-request-id");
         common.endpoint = label(&route);
-        if let Route::Call { endpoint, .. } = route {
-            common.call = Some(endpoint);
+        match &route {
+            Route::Call { endpoint, .. } => common.call = Some(*endpoint),
+            Route::Pass(passed) => common.call = Some(passed.to.errors()),
+            _ => {}
         }
         if let Some(answer) = local::open_to_all(world, &route) {
             return Ok(common.local(answer));
         }
         if matches!(route, Route::Metrics) && local::metrics_are_open(world, head.client_ip) {
             return Ok(common.local(LocalAnswer::Metrics));
+        }
+        if matches!(route, Route::NotFound | Route::Pass(_))
+            && let Some(covered) = Pass::configured(world, head)
+        {
+            return Self::covered(world, head, common, covered, now);
         }
         if let Err(fault) = no_such_route(&route) {
             return Err(Refused::new(common, fault));
@@ -179,16 +189,61 @@ impl Opened {
                 Ok(wishes) => {
                     common.wishes = wishes;
                     let own_headers = own_headers(endpoint, head);
-                    let opened = Self { common, endpoint, path_model: model, path_stream: stream, own_headers };
+                    let opened =
+                        Self { common, endpoint, path_model: model, path_stream: stream, own_headers, pass: None };
                     Ok(Entry::Call(Box::new(opened)))
                 }
                 Err(fault) => Err(Refused::new(common, fault)),
             },
+            Route::Pass(passed) => {
+                let pass = Pass::below_prefix(world, head, *passed);
+                Self::passed(common, head, pass)
+            }
+            Route::Stored(rest) => {
+                let pass = Pass::stored(world, head, &common, &rest);
+                Self::passed(common, head, pass)
+            }
             other => match local::for_callers(world, &other, common.caller.as_ref()) {
                 Ok(answer) => Ok(common.local(answer)),
                 Err(fault) => Err(Refused::new(common, fault)),
             },
         }
+    }
+
+    /// Lets in what `pass_through_endpoints` covers.
+    fn covered(
+        world: &Arc<World>,
+        head: &Head<'_>,
+        mut common: Common,
+        covered: Result<(Pass, bool), Fault>,
+        now: Now,
+    ) -> Result<Entry, Box<Refused>> {
+        common.endpoint = telemetry::Endpoint::PassThrough;
+        common.call = Some(Endpoint::PassThrough);
+        // Whoever may not call at all is not told what is there.
+        if covered.as_ref().is_ok_and(|(_, auth)| !auth) {
+            return Self::passed(common, head, covered.map(|(pass, _)| pass));
+        }
+        match admit(world, head, &mut common, now) {
+            Ok(()) => Self::passed(common, head, covered.map(|(pass, _)| pass)),
+            Err(fault) => Err(Refused::new(common, fault)),
+        }
+    }
+
+    /// Lets in what is passed on as it is.
+    fn passed(common: Common, head: &Head<'_>, pass: Result<Pass, Fault>) -> Result<Entry, Box<Refused>> {
+        let pass = match announced(&common.world, head).and(pass) {
+            Ok(pass) => pass,
+            Err(fault) => return Err(Refused::new(common, fault)),
+        };
+        Ok(Entry::Call(Box::new(Self {
+            common,
+            endpoint: Endpoint::PassThrough,
+            path_model: None,
+            path_stream: PathStream::Body,
+            own_headers: pass::headers(head),
+            pass: Some(Box::new(pass)),
+        })))
     }
 
     /// The exchange's id.
@@ -259,14 +314,17 @@ fn address(world: &World, head: &Head<'_>) -> Option<IpAddr> {
 
 /// Headers that belong to the dialect: a provider that speaks it gets them.
 fn own_headers(endpoint: Endpoint, head: &Head<'_>) -> Vec<(HeaderName, HeaderValue)> {
-    if !matches!(endpoint, Endpoint::Messages | Endpoint::CountTokens) {
-        return Vec::new();
-    }
+    let names: &[&'static str] = match endpoint {
+        Endpoint::Messages | Endpoint::CountTokens => &["anthropic-version", BETA],
+        // Its boundary.
+        endpoint if endpoint.is_form() => &["content-type"],
+        _ => return Vec::new(),
+    };
     let own = |name: &'static str| {
         let value = (head.header)(name).filter(|value| value.len() <= 1024)?;
         Some((HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?))
     };
-    ["anthropic-version", BETA].into_iter().filter_map(own).collect()
+    names.iter().copied().filter_map(own).collect()
 }
 
 fn announced(world: &World, head: &Head<'_>) -> Result<(), Fault> {
@@ -290,6 +348,11 @@ pub(crate) fn too_large(most: usize) -> Fault {
 
 fn no_such_route(route: &Route) -> Result<(), Fault> {
     match route {
+        Route::Doubtful => {
+            let text = "the path could be read in two ways: no dot segments, empty segments, encoded slashes, backslashes or \
+                        control characters, and nothing encoded that need not be";
+            Err(Fault::client(Kind::BadRequest, text).param("path"))
+        }
         Route::NotFound => Err(Fault::client(Kind::NotFound, "Not Found")),
         Route::MethodNotAllowed { allow } => {
             Err(Fault::client(Kind::MethodNotAllowed, format!("Method Not Allowed: this path takes {allow}")))
@@ -305,7 +368,9 @@ fn label(route: &Route) -> telemetry::Endpoint {
         Route::Liveness | Route::Readiness | Route::Metrics | Route::SpendLogs(_) | Route::Root => {
             telemetry::Endpoint::Admin
         }
-        Route::MethodNotAllowed { .. } | Route::NotFound => telemetry::Endpoint::Other,
+        Route::Pass(_) => telemetry::Endpoint::PassThrough,
+        Route::Stored(_) => telemetry::Endpoint::Responses,
+        Route::MethodNotAllowed { .. } | Route::NotFound | Route::Doubtful => telemetry::Endpoint::Other,
     }
 }
 
@@ -322,6 +387,9 @@ fn call_label(endpoint: Endpoint) -> telemetry::Endpoint {
         Endpoint::Moderations => telemetry::Endpoint::Moderations,
         Endpoint::ImageGenerations => telemetry::Endpoint::ImageGenerations,
         Endpoint::Speech => telemetry::Endpoint::Speech,
+        Endpoint::Transcriptions | Endpoint::Translations => telemetry::Endpoint::Transcriptions,
+        Endpoint::ImageEdits => telemetry::Endpoint::ImageEdits,
+        Endpoint::PassThrough => telemetry::Endpoint::PassThrough,
     }
 }
 

@@ -41,6 +41,7 @@ const fn inputs(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::Completions | Endpoint::ImageGenerations => &["prompt"],
         Endpoint::Embeddings | Endpoint::Moderations | Endpoint::Speech => &["input"],
         Endpoint::Rerank => &["query", "documents"],
+        Endpoint::PassThrough | Endpoint::Transcriptions | Endpoint::Translations | Endpoint::ImageEdits => &[],
     }
 }
 

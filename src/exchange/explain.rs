@@ -66,6 +66,7 @@ pub fn explain(
         path_model: None,
         path_stream: PathStream::Body,
         own_headers: Vec::new(),
+        pass: None,
     };
     let planned = opened.plan(Bytes::from(body), now, now).map_err(|refused| told(refused, now))?;
     let explained = planned.explained(world, now);

@@ -160,6 +160,14 @@ pub(super) fn produced(api: &dyn ChatApi, body: &[u8]) -> Produced {
     produced
 }
 
+/// What a whole answer that passes untranslated says of its usage, and what the provider wrote in it.
+pub(super) fn metered(api: &dyn ChatApi, body: &[u8]) -> (Metered, Produced) {
+    let (mut produced, mut progress) = (Produced::default(), Progress::default());
+    let mut counted = Counted { sink: &mut Nowhere, produced: &mut produced, progress: &mut progress };
+    let metered = api.read(body, &mut counted).unwrap_or(Metered::Absent);
+    (metered, produced)
+}
+
 /// Notes what passes.
 struct Counted<'s> {
     sink: &'s mut dyn Sink,

@@ -26,6 +26,7 @@ mod local;
 mod mask;
 mod offer;
 mod opening;
+mod pass;
 mod plan;
 mod reply;
 mod retry;

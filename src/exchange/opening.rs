@@ -34,7 +34,7 @@ impl Planned {
             return Opening::Go;
         }
         if progress.error_seen {
-            let fault = self.told_in(held);
+            let fault = self.told_while_held(held);
             return Opening::Failed(self.failed(&fault, now, jitter), fault);
         }
         let bytes: usize = held.iter().map(Bytes::len).sum();
@@ -58,7 +58,7 @@ impl Planned {
     }
 
     /// The error that the last events tell of, in our words.
-    fn told_in(&self, held: &[Bytes]) -> Fault {
+    fn told_while_held(&self, held: &[Bytes]) -> Fault {
         let whole = held.concat();
         let object = inner(last_object(&whole));
         let status = error_status(object).or_else(|| status_of_type(object)).unwrap_or(502);

@@ -11,6 +11,7 @@ use super::course::Course;
 use super::enter::{Common, Opened, Refused};
 use super::keep::OnFile;
 use super::offer::Offers;
+use super::pass::Pass;
 use super::reply::Reply;
 use super::trail::Leg;
 use super::{Deployment, World, estimate};
@@ -23,6 +24,11 @@ use crate::pricing::{Demand, Media, ServiceTier};
 use crate::routing::{Group, Tried};
 use crate::telemetry::Target;
 use crate::vocabulary::{Fault, Kind, ModelName, Now, PicoUsd};
+
+/// What the files of a form may count for beside their length: a picture, whatever its size.
+const FORM_TOKENS: u64 = 8192;
+/// A second of sound is a kilobyte at the least and some ten tokens.
+const FORM_BYTES_PER_TOKEN: u64 = 64;
 
 /// An exchange that may be sent.
 pub struct Planned {
@@ -54,6 +60,8 @@ pub struct Planned {
     /// What it came to, once the answer is whole.
     pub(super) settled_bill: Option<Bill>,
     pub(super) on_file: Option<OnFile>,
+    /// Where it goes as it is, if it does.
+    pub(super) pass: Option<Box<Pass>>,
     pub(super) closed: bool,
 }
 
@@ -63,15 +71,28 @@ impl Opened {
     /// # Errors
     /// The body is not a request, the model is not known or not allowed, or a limit or budget has no room.
     pub fn plan(self, body: Bytes, arrived: Now, now: Now) -> Result<Box<Planned>, Box<Refused>> {
-        let Self { mut common, endpoint, path_model, path_stream, own_headers } = self;
+        let Self { mut common, endpoint, path_model, path_stream, own_headers, pass } = self;
         common.bytes_in = body.len() as u64;
         let limits = json::Limits::default();
-        let request = match Request::read_within(&limits, endpoint, body, path_model.as_deref(), path_stream) {
+        let read = match &pass {
+            Some(pass) => pass.read(body, &common),
+            None if endpoint.is_form() => {
+                let kind = own_headers.iter().find(|(name, _)| name == http::header::CONTENT_TYPE);
+                let kind = kind.map_or(&[] as &[u8], |(_, value)| value.as_bytes());
+                Request::in_form(endpoint, body, kind, path_model.as_deref())
+            }
+            None => Request::read_within(&limits, endpoint, body, path_model.as_deref(), path_stream),
+        };
+        let request = match read {
             Ok(request) => request,
             Err(fault) => return Err(Refused::new(common, fault)),
         };
         let world = common.world.clone();
-        let resolved = match resolve(&world, &common, &request.model) {
+        let resolved = match &pass {
+            Some(pass) => Ok(Meant { group: pass.group(), captured: pass.captured(&request), target: Box::from("") }),
+            None => resolve(&world, &common, &request.model),
+        };
+        let resolved = match resolved {
             Ok(resolved) => resolved,
             Err(fault) => return Err(Refused::new(common, fault)),
         };
@@ -107,6 +128,7 @@ impl Opened {
             first_dispatch: None,
             settled_bill: None,
             on_file: None,
+            pass,
             closed: false,
         };
         match planned.reserve(now) {
@@ -282,19 +304,30 @@ impl Planned {
     /// near it the prompt is counted, and an answer whose length the client left open is bounded to what can be paid.
     fn reserve(&mut self, now: Now) -> Result<(), Fault> {
         let world = self.common.world.clone();
-        let offers = self.offers(&world, &self.group, self.captured.as_deref())?;
         let accounts = self.common.accounts();
-        let demand = self.demand(self.request.body.len() as u64);
+        if let Some(most) = self.opaque_worst_case()? {
+            let hold = hold(&world, accounts, most, now)?;
+            return self.keep(hold);
+        }
+        let offers = self.offers(&world, &self.group, self.captured.as_deref())?;
+        let demand = self.demand(match &self.request.form {
+            Some(_) => FORM_TOKENS + self.request.body.len() as u64 / FORM_BYTES_PER_TOKEN,
+            None => self.request.body.len() as u64,
+        });
         let refusal = match hold(&world, accounts, offers.worst_case(&demand), now) {
             Ok(hold) => return self.keep(hold),
             Err(unkept @ Refusal::Unkept(_)) => return Err(unkept.into()),
             Err(refusal) => refusal,
         };
+        if self.request.form.is_some() {
+            return Err(refusal.into());
+        }
         let demand = self.counted_demand(&demand);
         if let Ok(hold) = hold(&world, accounts, offers.worst_case(&demand), now) {
             return self.keep(hold);
         }
-        if self.request.max_tokens().is_some() || !self.request.endpoint.writes() {
+        // What is passed on as it is cannot be given a bound.
+        if self.request.max_tokens().is_some() || !self.request.endpoint.writes() || self.passes() {
             return Err(refusal.into());
         }
         let left = world.around.ledger.affordable(accounts, now);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::attempt::Again;
 use super::interpret::{self, Interpreted, Unframed};
+use super::pass::Passing;
 use super::plan::Planned;
 use super::way::Way;
 use crate::chat::{Answer, Api, Broken, Produced};
@@ -19,7 +20,7 @@ use crate::vocabulary::{Fault, Kind, Matter, Metered, Now, Secret};
 /// The most of an upstream's error body that is read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// The longest event of a stream.
-const EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(super) const EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What the head of an upstream's answer says.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +55,8 @@ pub(super) enum Reply {
     Foreign(Segments),
     /// A stream.
     Stream(Box<dyn Relay>),
+    /// Passed on as it is.
+    Passed(Box<Passing>),
     /// An error of the upstream's, held to be told in our words.
     Error { fault: Fault, content_type: Option<String>, body: Vec<u8> },
     /// It is over: what was metered.
@@ -63,7 +66,11 @@ pub(super) enum Reply {
 impl Reply {
     /// Whether the provider streamed something other than an error.
     pub(super) fn streamed(&self) -> bool {
-        let Self::Stream(stream) = self else { return false };
+        let stream = match self {
+            Self::Stream(stream) => stream,
+            Self::Passed(passing) => return passing.streamed(),
+            _ => return false,
+        };
         let progress = stream.progress();
         progress.events > u64::from(progress.error_seen)
     }
@@ -85,6 +92,7 @@ impl Planned {
             current.status = Some(head.status);
         }
         match head.status {
+            _ if self.passes() => self.accept_passed(head, now),
             200..=299 => self.accept(head, now, jitter),
             300..=399 => {
                 let fault = Fault::upstream(
@@ -120,6 +128,9 @@ impl Planned {
                 (Reply::Stream(Box::new(stream)), Treatment::Stream)
             }
             Some(Way::Chat(..) | Way::Call(_)) => (Reply::Foreign(Segments::default()), Treatment::Hold),
+            _ if endpoint.is_media() && kind != "application/json" => {
+                (Reply::Passed(Box::new(Passing::unread())), Treatment::Stream)
+            }
             way => match dialect::of(endpoint) {
                 // OpenAI's chat and completions streams are edited for the usage that the client did not ask for.
                 _ if kind == "text/event-stream" && endpoint.is_openai() => {
@@ -201,6 +212,7 @@ impl Planned {
     pub fn told(&self) -> Option<&Fault> {
         match &self.reply {
             Reply::Error { fault, .. } => Some(fault),
+            Reply::Passed(passing) => passing.fault(),
             _ => None,
         }
     }
@@ -232,6 +244,11 @@ impl Planned {
                 body.extend_from_slice(&chunk[..chunk.len().min(room)]);
                 Ok(())
             }
+            Reply::Passed(_) => {
+                let pushed = self.push_passed(chunk, out);
+                self.mask(&mut out[before..]);
+                pushed
+            }
             Reply::Waiting | Reply::Over { .. } => Ok(()),
         }
     }
@@ -241,6 +258,9 @@ impl Planned {
     pub fn finish_stream(&mut self, out: &mut Vec<Bytes>, now: Now) -> Option<Fault> {
         self.upstream_ended(now);
         let before = out.len();
+        if self.answer_passes() {
+            return self.finish_passed_stream();
+        }
         let Reply::Stream(stream) = &mut self.reply else { return None };
         let whole = match stream.finish(out) {
             StreamEnd::Complete => true,
@@ -275,6 +295,7 @@ impl Planned {
         self.upstream_ended(now);
         match std::mem::replace(&mut self.reply, Reply::Waiting) {
             Reply::Json(reply) => self.finish_json(reply, now, jitter),
+            Reply::Passed(passing) => Ok(self.finish_passed(passing)),
             Reply::Foreign(held) => self.finish_foreign(&held, now, jitter),
             Reply::Error { fault, content_type, body } => self.finish_error(fault, content_type.as_deref(), &body, now),
             other => {
@@ -374,7 +395,7 @@ impl Planned {
     }
 
     /// Overwrites the deployment's credentials in what goes to the client.
-    fn mask(&self, pieces: &mut [Bytes]) {
+    pub(super) fn mask(&self, pieces: &mut [Bytes]) {
         if let Some(deployment) = self.deployment() {
             pieces.iter_mut().for_each(|piece| deployment.mask.apply(piece));
         }
@@ -400,14 +421,14 @@ impl Planned {
         Ok(Finished { parts: smallvec::smallvec![self.error(&told, error::status(&told))], fault: Some(told) })
     }
 
-    fn chat_api(&self) -> Option<&'static dyn ChatApi> {
+    pub(super) fn chat_api(&self) -> Option<&'static dyn ChatApi> {
         let deployment = self.deployment()?;
         deployment.provider.chat(&deployment.upstream_model(self.captured.as_deref()))
     }
 
     /// An error's body, in the client's dialect.
     pub fn error(&self, fault: &Fault, status: u16) -> Bytes {
-        dialect::error(Some(self.request.endpoint), fault, status, self.request_id())
+        dialect::error(Some(self.told_in()), fault, status, self.request_id())
     }
 
     /// An error as the last event of a stream that has begun, in the client's dialect.
@@ -473,6 +494,6 @@ pub(super) fn error_status(body: &[u8]) -> Option<u16> {
     (400..=599).contains(&status).then_some(status)
 }
 
-fn too_long() -> Fault {
+pub(super) fn too_long() -> Fault {
     Fault::upstream(Kind::UpstreamMalformed, "the provider's answer is too long (general_settings.max_reply_size_mb)")
 }

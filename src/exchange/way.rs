@@ -25,6 +25,8 @@ pub(super) enum Way {
     Chat(&'static dyn Dialect, &'static dyn ChatApi),
     /// From OpenAI's or Cohere's form, and back.
     Call(&'static dyn CallApi),
+    /// As it is.
+    Passed,
     /// Not at all: answered here, from the configuration or by counting.
     Local,
 }
@@ -52,6 +54,9 @@ impl Planned {
         model: &str,
         price: Option<&Arc<Price>>,
     ) -> Result<Spoken, Fault> {
+        if let Some(pass) = &self.pass {
+            return Ok(self.speak_passed(deployment, pass));
+        }
         let endpoint = self.request.endpoint;
         let provider = deployment.provider;
         if deployment.settings.mock_response.is_some() {
@@ -98,7 +103,7 @@ impl Planned {
     }
 
     /// Headers of the client's that belong to the dialect: which of its betas it wants. A deployment's own go before them.
-    fn own_headers(&self, deployment: &Deployment, carry: &Carry) -> Vec<(HeaderName, HeaderValue)> {
+    pub(super) fn own_headers(&self, deployment: &Deployment, carry: &Carry) -> Vec<(HeaderName, HeaderValue)> {
         if carry.framing == Framing::AwsChunks {
             // They stand in the body there.
             return Vec::new();
@@ -155,7 +160,7 @@ impl Planned {
 }
 
 impl Spoken {
-    fn of(way: Way, path: http::Uri, body: Segments) -> Self {
+    pub(super) fn of(way: Way, path: http::Uri, body: Segments) -> Self {
         Self { way, path, body, headers: Vec::new(), dropped: Vec::new(), schema_tool: false }
     }
 }

@@ -50,6 +50,8 @@ pub struct World {
     pub retry_budget: Arc<RetryBudget>,
     /// Counts configurations, from 1.
     pub generation: u64,
+    /// The deployments of [`Settings::pass_through_endpoints`].
+    pub(super) endpoints: Vec<usize>,
     key_places: std::collections::HashMap<KeyHash, KeyPlace>,
     book: Book,
     prices: DashMap<(usize, Box<str>), Option<Arc<Price>>>,
@@ -82,6 +84,8 @@ pub struct Deployment {
     pub shown_base: http::HeaderValue,
     /// Keeps its connections apart from those of deployments with other credentials or protocol settings.
     pub pool: u64,
+    /// Only for what is passed on below its provider's prefix: no name leads to it.
+    pub hidden: bool,
     pattern: Option<Pattern>,
     price: Option<Arc<Price>>,
     /// Its credentials, to be overwritten in answers.
@@ -135,6 +139,15 @@ impl World {
             .iter()
             .map(|deployment| build_deployment(deployment, &settings, &book, previous, now))
             .collect::<Result<Vec<_>, _>>()?;
+        let hidden = |deployment| build_hidden(deployment, &settings, &book, previous, now);
+        let passing: Vec<_> = settings.pass_through.iter().filter_map(hidden).collect();
+        let mut deployments: Vec<_> = deployments.into_iter().chain(passing).collect();
+        let mut endpoints = Vec::with_capacity(settings.pass_through_endpoints.len());
+        for endpoint in &settings.pass_through_endpoints {
+            endpoints.push(deployments.len());
+            let built = build_deployment(&endpoint.deployment, &settings, &book, previous, now)?;
+            deployments.push(Deployment { hidden: true, ..built });
+        }
         let table = Table::build(&settings.deployments, &settings.aliases);
         let groups = |name: &str| access_group(&settings, name);
         let keys = KeyRing::build(
@@ -145,7 +158,7 @@ impl World {
             now,
         );
         let key_places = open_accounts(&settings, &around.ledger, &zone, now)?;
-        let handles = around.telemetry.handles(label_book(&settings, &table));
+        let handles = around.telemetry.handles(label_book(&settings, &table, &deployments));
         let generation = previous.map_or(0, |world| world.generation) + 1;
         Ok(Self {
             settings,
@@ -156,6 +169,7 @@ impl World {
             around,
             retry_budget: previous.map(|world| world.retry_budget.clone()).unwrap_or_default(),
             generation,
+            endpoints,
             key_places,
             book,
             prices: DashMap::new(),
@@ -181,7 +195,16 @@ impl World {
         if let Some(known) = self.prices.get(&(deployment, Box::from(model))) {
             return known.clone();
         }
-        let found = find_price(&entry.settings, model, &self.book).map(Arc::new);
+        let own = self.deployments.iter().find(|known| {
+            entry.hidden
+                && !known.hidden
+                && known.provider.name() == entry.provider.name()
+                && *known.settings.model == *model
+        });
+        let found = match own {
+            Some(own) => own.price.clone(),
+            None => find_price(&entry.settings, model, &self.book).map(Arc::new),
+        };
         if self.prices.len() < PRICES_MAX {
             self.prices.insert((deployment, model.into()), found.clone());
         }
@@ -241,6 +264,7 @@ fn build_deployment(
         shown_name: shown(&format!("{}/{}", deployment.provider, deployment.model)),
         shown_base: shown(&origin(deployment)),
         pool: pool_key(deployment, settings),
+        hidden: false,
         pattern,
         price,
         mask: Mask::of(deployment),
@@ -248,6 +272,28 @@ fn build_deployment(
         target,
         paths,
     })
+}
+
+/// The deployment that stands behind a provider's prefix; None where it cannot be reached, which is said when it is asked.
+fn build_hidden(
+    deployment: &config::Deployment,
+    settings: &Settings,
+    book: &Book,
+    previous: Option<&World>,
+    now: crate::vocabulary::Now,
+) -> Option<Deployment> {
+    let mut built = match build_deployment(deployment, settings, book, previous, now) {
+        Ok(built) => built,
+        Err(error) => {
+            log::warn!("paths below /{} are not served: {error}", deployment.provider);
+            return None;
+        }
+    };
+    (built.hidden, built.pattern, built.price) = (true, Pattern::parse("*"), None);
+    if let Ok(name) = http::HeaderValue::from_str(&deployment.provider) {
+        built.shown_name = name;
+    }
+    Some(built)
 }
 
 /// Deployment's own prices over those of `base_model`, of provider and model, of the model.
@@ -308,22 +354,25 @@ fn open_accounts(
     Ok(places)
 }
 
-fn label_book(settings: &Settings, table: &Table) -> LabelBook {
+fn label_book(settings: &Settings, table: &Table, deployments: &[Deployment]) -> LabelBook {
     let key = |key: &config::VirtualKey| KeyName {
         alias: key.alias.as_deref().unwrap_or("").into(),
         hash: key.hash.to_string().into(),
     };
-    let deployment = |deployment: &config::Deployment| DeploymentName {
-        id: deployment.id.clone(),
-        group: deployment.model_name.clone(),
-        provider: deployment.provider.clone(),
-        model: deployment.model.clone(),
-        api_base: origin(deployment).into(),
+    let deployment = |known: &Deployment| {
+        let deployment = &known.settings;
+        DeploymentName {
+            id: deployment.id.clone(),
+            group: deployment.model_name.clone(),
+            provider: deployment.provider.clone(),
+            model: if known.hidden { "*".into() } else { deployment.model.clone() },
+            api_base: origin(deployment).into(),
+        }
     };
     LabelBook {
         keys: settings.virtual_keys.iter().map(key).collect(),
         groups: table.groups().iter().map(|group| group.name.clone()).collect(),
-        deployments: settings.deployments.iter().map(deployment).collect(),
+        deployments: deployments.iter().map(deployment).collect(),
     }
 }
 

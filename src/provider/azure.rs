@@ -81,7 +81,10 @@ impl Provider for Azure {
                 | Endpoint::Embeddings
                 | Endpoint::Responses
                 | Endpoint::ImageGenerations
+                | Endpoint::ImageEdits
                 | Endpoint::Speech
+                | Endpoint::Transcriptions
+                | Endpoint::Translations
         );
         plain.then_some(Carry::PLAIN)
     }

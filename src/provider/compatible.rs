@@ -77,18 +77,21 @@ const MODERATIONS: Endpoint = Endpoint::Moderations;
 const IMAGES: Endpoint = Endpoint::ImageGenerations;
 const SPEECH: Endpoint = Endpoint::Speech;
 const RERANK: Endpoint = Endpoint::Rerank;
+const TRANSCRIPTIONS: Endpoint = Endpoint::Transcriptions;
+const TRANSLATIONS: Endpoint = Endpoint::Translations;
+const EDITS: Endpoint = Endpoint::ImageEdits;
 
 /// Sorted by use, not by name: the order of the README's list.
 pub(super) static ROWS: [Row; 44] = [
     row("openai", "https://api.openai.com/v1", &["OPENAI_API_KEY"])
         .base_from(&["OPENAI_BASE_URL", "OPENAI_API_BASE"])
         .caps_by("max_completion_tokens")
-        .also(&[RESPONSES, MODERATIONS, IMAGES, SPEECH]),
+        .also(&[RESPONSES, MODERATIONS, IMAGES, EDITS, SPEECH, TRANSCRIPTIONS, TRANSLATIONS]),
     row("groq", "https://api.groq.com/openai/v1", &["GROQ_API_KEY"])
-        .also(&[RESPONSES, SPEECH])
+        .also(&[RESPONSES, SPEECH, TRANSCRIPTIONS, TRANSLATIONS])
         .base_from(&["GROQ_API_BASE"]),
     row("mistral", "https://api.mistral.ai/v1", &["MISTRAL_API_KEY"])
-        .also(&[MODERATIONS])
+        .also(&[MODERATIONS, TRANSCRIPTIONS])
         .base_from(&["MISTRAL_API_BASE"])
         .always_reports(),
     row("deepseek", "https://api.deepseek.com/v1", &["DEEPSEEK_API_KEY"])
@@ -110,7 +113,12 @@ pub(super) static ROWS: [Row; 44] = [
     row("deepinfra", "https://api.deepinfra.com/v1/openai", &["DEEPINFRA_API_KEY"]),
     row("nvidia_nim", "https://integrate.api.nvidia.com/v1", &["NVIDIA_NIM_API_KEY", "NVIDIA_API_KEY"])
         .base_from(&["NVIDIA_NIM_API_BASE"]),
-    own("hosted_vllm", None, &["HOSTED_VLLM_API_KEY"], &["HOSTED_VLLM_API_BASE"]).also(&[RESPONSES, RERANK]),
+    own("hosted_vllm", None, &["HOSTED_VLLM_API_KEY"], &["HOSTED_VLLM_API_BASE"]).also(&[
+        RESPONSES,
+        RERANK,
+        TRANSCRIPTIONS,
+        TRANSLATIONS,
+    ]),
     own("lm_studio", Some("http://127.0.0.1:1234/v1"), &["LM_STUDIO_API_KEY"], &["LM_STUDIO_API_BASE"]),
     own("llamafile", Some("http://127.0.0.1:8080/v1"), &["LLAMAFILE_API_KEY"], &["LLAMAFILE_API_BASE"]),
     row("github", "https://models.inference.ai.azure.com", &["GITHUB_API_KEY", "GITHUB_TOKEN"]),
@@ -139,14 +147,20 @@ pub(super) static ROWS: [Row; 44] = [
         RESPONSES,
         MODERATIONS,
         IMAGES,
+        EDITS,
         SPEECH,
+        TRANSCRIPTIONS,
+        TRANSLATIONS,
         RERANK,
     ]),
     own("litellm_proxy", None, &["LITELLM_PROXY_API_KEY"], &["LITELLM_PROXY_API_BASE"]).also(&[
         RESPONSES,
         MODERATIONS,
         IMAGES,
+        EDITS,
         SPEECH,
+        TRANSCRIPTIONS,
+        TRANSLATIONS,
         RERANK,
     ]),
     row("text-completion-openai", "https://api.openai.com/v1", &["OPENAI_API_KEY"])

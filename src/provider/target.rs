@@ -62,6 +62,22 @@ impl Target {
         })
     }
 
+    /// The base path and a path of a client's below it. A version that both name stands once, and the client's counts; a
+    /// project that the client names replaces the base's.
+    pub fn join(&self, path: &str) -> String {
+        let mut base = self.base_path.as_str();
+        if path.contains("/projects/")
+            && let Some((before, _)) = base.split_once("/projects/")
+        {
+            base = before;
+        }
+        let (before, last) = base.rsplit_once('/').unwrap_or((base, ""));
+        if is_version(last) && path.split('/').skip(1).take(2).any(is_version) {
+            base = before;
+        }
+        format!("{base}{path}")
+    }
+
     /// All headers of a request to this target but its length, written from scratch.
     pub fn request_headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 5);
@@ -123,6 +139,11 @@ const FRAMING: [&str; 9] = [
     "proxy-connection",
 ];
 
+/// `v1`, `v1beta`.
+fn is_version(segment: &str) -> bool {
+    segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
 fn shorten(text: &str) -> String {
     text.chars().take(80).collect()
 }
@@ -162,6 +183,25 @@ mod tests {
             (target.tls, target.host.as_str(), target.port, target.base_path.as_str()),
             (false, "::1", 8000, "")
         );
+    }
+
+    #[test]
+    fn a_version_and_a_project_stand_once() {
+        for (base, path, joined) in [
+            ("https://x/v1", "/v1/files", "/v1/files"),
+            ("https://x/v1", "/files", "/v1/files"),
+            ("https://x/v1beta", "/upload/v1beta/files", "/upload/v1beta/files"),
+            ("https://x/a/v1", "/v2/chat", "/a/v2/chat"),
+            ("https://x", "/v1/messages", "/v1/messages"),
+            ("https://x/v1/projects/p/locations/l", "/v1/projects/q/locations/m/x", "/v1/projects/q/locations/m/x"),
+            (
+                "https://x/v1/projects/p/locations/l",
+                "/publishers/google",
+                "/v1/projects/p/locations/l/publishers/google",
+            ),
+        ] {
+            assert_eq!(Target::parse(base).unwrap().join(path), joined);
+        }
     }
 
     #[test]

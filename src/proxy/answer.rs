@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use pingora::Result;
 use pingora::http::ResponseHeader;
@@ -118,6 +120,33 @@ impl Answer {
         answer.fault(fault);
         answer.headers.insert(COST, NONE);
         (answer, exchange.error(fault, status))
+    }
+
+    /// The head of an answer that is passed on: its status and what says how its body is to be read.
+    pub(super) fn passed(exchange: &Planned, from: &ResponseHeader, stream: bool, h2: bool, now: Now) -> Self {
+        let mut answer = Self { status: from.status.as_u16(), headers: HeaderMap::with_capacity(28) };
+        let readable = |name: &HeaderName| from.headers.get(name).filter(|value| exchange.may_show(value.as_bytes()));
+        for name in [CONTENT_TYPE, CONTENT_DISPOSITION, CACHE_CONTROL, RETRY_AFTER] {
+            if let Some(value) = readable(&name) {
+                answer.headers.insert(name, value.clone());
+            }
+        }
+        answer.exchange(exchange, now);
+        answer.pass_on(&from.headers, |value| exchange.may_show(value));
+        if let Some(fault) = exchange.told() {
+            answer.fault(fault);
+        }
+        let bodyless = matches!(answer.status, 204 | 304);
+        match readable(&CONTENT_LENGTH) {
+            Some(length) if stream && !bodyless => {
+                answer.headers.insert(CONTENT_LENGTH, length.clone());
+            }
+            None if stream && !bodyless && !h2 => {
+                answer.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
+            _ => {}
+        }
+        answer
     }
 
     /// `retry-after`, in whole seconds, rounded up; how to show a key.

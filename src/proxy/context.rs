@@ -38,6 +38,7 @@ pub struct Context {
 /// What `upstream_request_filter` needs of the attempt.
 pub(super) struct Sending {
     pub(super) deployment: usize,
+    pub(super) method: http::Method,
     pub(super) path: http::Uri,
     pub(super) length: usize,
     pub(super) headers: Vec<(http::HeaderName, http::HeaderValue)>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::compression::ResponseCompressionCtx;
@@ -420,6 +420,7 @@ impl ProxyHttp for Gateway {
         let peer = peer::peer(&world.deployments[outbound.deployment], &world.settings, address, outbound.idle);
         context.sending = Some(Sending {
             deployment: outbound.deployment,
+            method: outbound.method,
             path: outbound.path,
             length: outbound.body.len,
             headers: outbound.headers,
@@ -442,12 +443,16 @@ impl ProxyHttp for Gateway {
             return Error::e_explain(STOP, "nothing to send");
         };
         let (mut parts, ()) = http::Request::new(()).into_parts();
-        parts.method = Method::POST;
+        parts.method = sending.method.clone();
         parts.uri = sending.path.clone();
         parts.version = request.version;
         let deployment = &exchange.world().deployments[sending.deployment];
         parts.headers = deployment.headers.clone();
-        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(sending.length));
+        if sending.length > 0 || !matches!(sending.method, Method::GET | Method::DELETE) {
+            parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(sending.length));
+        } else {
+            parts.headers.remove(CONTENT_TYPE);
+        }
         for (name, value) in &sending.headers {
             parts.headers.insert(name, value.clone());
         }
@@ -498,6 +503,13 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let Some(exchange) = &context.exchange else { return Ok(()) };
         let status = response.status.as_u16();
+        if exchange.answer_passes() {
+            let passed = Answer::passed(exchange, response, context.mode == Mode::Stream, context.h2, self.now());
+            context.fault = exchange.told().cloned();
+            context.first_byte.get_or_insert_with(|| self.gate.around().clock.now());
+            *response = passed.into_head();
+            return Ok(());
+        }
         let mut fresh = match context.mode {
             Mode::Stream if exchange.streams_array() => Answer::new(status, answer::JSON),
             Mode::Stream => Answer::stream(status),
@@ -632,6 +644,7 @@ impl ProxyHttp for Gateway {
                 let event = exchange.error_event(fault);
                 // The client may be gone by now: there is nobody else to tell.
                 if context.mode == Mode::Stream
+                    && !exchange.answer_passes()
                     && session.downstream_session.write_response_body(event, true).await.is_err()
                 {
                     log::debug!("a stream's last event was not written");

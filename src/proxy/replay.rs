@@ -243,8 +243,9 @@ impl CustomSession for Replay {
         self.shared.0.lock().outgoing.is_empty()
     }
 
+    /// Asked before anything is read of it.
     fn is_body_empty(&mut self) -> bool {
-        false
+        self.shared.0.lock().outgoing.is_empty()
     }
 
     fn get_retry_buffer(&self) -> Option<Bytes> {

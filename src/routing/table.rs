@@ -18,6 +18,13 @@ pub struct Group {
     pattern: Option<Pattern>,
 }
 
+impl Group {
+    /// A group of one deployment that no name leads to.
+    pub fn of_one(name: Arc<str>, index: usize, deployment: usize) -> Self {
+        Self { name, index, members: vec![Member { deployment, order: 0, share: 1 }], pattern: None }
+    }
+}
+
 /// A group and what the star of its name stands for.
 #[derive(Clone, Copy, Debug)]
 pub struct Resolved<'t, 'n> {

@@ -236,6 +236,12 @@ named! {
         ImageGenerations = "/v1/images/generations",
         /// `/v1/audio/speech`.
         Speech = "/v1/audio/speech",
+        /// `/v1/audio/transcriptions` and `/v1/audio/translations`.
+        Transcriptions = "/v1/audio/transcriptions",
+        /// `/v1/images/edits`.
+        ImageEdits = "/v1/images/edits",
+        /// What is passed on to a provider as it is.
+        PassThrough = "pass_through",
         /// `/v1/models` and a model of it.
         Models = "/v1/models",
         /// What the gateway tells about itself: health, metrics, key and model information.

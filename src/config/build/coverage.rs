@@ -11,6 +11,7 @@ const SPECIAL: [&str; 3] = ["all-proxy-models", "all-team-models", "no-default-m
 pub(super) fn check(
     root: &Node,
     deployments: &[Deployment],
+    passing: &[Deployment],
     aliases: &[Alias],
     keys: &[VirtualKey],
     report: &mut Report,
@@ -50,7 +51,9 @@ pub(super) fn check(
         };
         for (item, model) in node.at("models").map_or(&[] as &[Node], Node::items).iter().enumerate() {
             let Some(name) = model.text() else { continue };
-            if !covered(deployments, aliases, name) && !own(name) {
+            // `gemini/*`: any of the models that are reached below a provider's prefix.
+            let passed = name.split_once('/').is_some_and(|(to, _)| passing.iter().any(|known| *known.provider == *to));
+            if !covered(deployments, aliases, name) && !own(name) && !passed {
                 let reason = format!("no deployment, alias or access group is called {}", shown_key(name));
                 report.warn(&model.place, &format!("virtual_keys[{index}].models[{item}]"), reason);
             }

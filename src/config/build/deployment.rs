@@ -45,7 +45,7 @@ impl Build<'_> {
             .collect()
     }
 
-    fn deployment(&mut self, node: &Node, path: &str) -> Option<Deployment> {
+    pub(super) fn deployment(&mut self, node: &Node, path: &str) -> Option<Deployment> {
         let name = self.required(node, path, "model_name")?;
         let params = node.at("litellm_params").unwrap_or(node);
         let model = self.required(params, &format!("{path}.litellm_params"), "model")?;
@@ -150,7 +150,7 @@ impl Build<'_> {
         if let Some(node) = given {
             return value::url(node).map(|url| url.trim_end_matches('/').to_owned());
         }
-        let url = self.usual(provider, "API_BASE").or_else(|| self.usual(provider, "BASE_URL"))?;
+        let url = self.usual_base(provider)?;
         let node = Node { value: Value::Scalar { text: url, plain: false }, ..Node::null(params.place.clone()) };
         let found = value::url(&node).map(|url| url.trim_end_matches('/').to_owned());
         if found.is_none() {
@@ -164,6 +164,11 @@ impl Build<'_> {
     fn usual(&self, provider: &str, what: &str) -> Option<String> {
         let name = format!("{}_{what}", provider.replace('-', "_").to_ascii_uppercase());
         self.variables.find(&name).filter(|text| value::is_line(text))
+    }
+
+    /// The provider's address, from there.
+    pub(super) fn usual_base(&self, provider: &str) -> Option<String> {
+        self.usual(provider, "API_BASE").or_else(|| self.usual(provider, "BASE_URL"))
     }
 
     fn api_key(&mut self, params: &Node, provider: &str, path: &str) -> Option<Secret> {

@@ -5,6 +5,7 @@ mod coverage;
 mod deployment;
 mod keeping;
 mod limits;
+mod pass;
 mod routing;
 mod secret;
 mod virtual_key;
@@ -60,10 +61,12 @@ impl Build<'_> {
     fn settings(mut self) -> Settings {
         let master_key = self.master_key();
         let deployments = self.deployments();
+        let pass_through = self.pass_through(&deployments);
+        let pass_through_endpoints = self.pass_through_endpoints();
         let virtual_keys = self.virtual_keys(master_key.as_ref());
         let aliases = self.aliases();
         self.check_access(master_key.as_ref(), &virtual_keys);
-        coverage::check(self.root, &deployments, &aliases, &virtual_keys, self.report);
+        coverage::check(self.root, &deployments, &pass_through, &aliases, &virtual_keys, self.report);
         let budget = self.global_budget();
         let retry_after = self.router.at("retry_after").and_then(value::duration);
         let retries = small(self.router, "num_retries").or_else(|| small(self.litellm, "num_retries"));
@@ -72,6 +75,8 @@ impl Build<'_> {
             master_key,
             virtual_keys,
             deployments,
+            pass_through,
+            pass_through_endpoints,
             aliases,
             routing: self.routing(),
             num_retries: retries.unwrap_or(RETRIES),

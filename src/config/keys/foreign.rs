@@ -9,6 +9,7 @@ pub(in crate::config) fn is_foreign(section: &str, name: &str) -> bool {
         "litellm_settings" => LITELLM,
         "router_settings" => ROUTER,
         "general_settings" => GENERAL,
+        "general_settings.pass_through_endpoints[]" => PASS_THROUGH,
         "virtual_keys[]" => VIRTUAL_KEY,
         _ => return false,
     };
@@ -36,7 +37,7 @@ const NOTES: &[(&str, &str)] = &[
     ("database_url", "keys are declared under `virtual_keys`"),
     ("max_end_user_budget", "end users are not limited"),
     ("provider_budget_config", "providers are not limited"),
-    ("pass_through_endpoints", "those paths answer 404"),
+    ("forward_headers", "headers of the client's are passed on from a fixed list only"),
 ];
 
 /// At the top.
@@ -73,7 +74,7 @@ const GENERAL: &str = "\
     maximum_spend_logs_retention_interval mcp_advertised_versions \
     mcp_allowed_clients mcp_client_id_header mcp_internal_ip_ranges mcp_prefer_client_id_metadata_document \
     mcp_required_fields mcp_trusted_proxy_ranges mcp_xff_num_trusted_hops missing_session_id model_list_healthy_only \
-    otel pass_through_endpoints pass_through_request_timeout password_policy_min_length \
+    otel pass_through_request_timeout password_policy_min_length \
     password_policy_require_lowercase password_policy_require_numbers password_policy_require_special_characters \
     password_policy_require_uppercase plugins provider_url_destination_allowed_hosts proxy_batch_write_at \
     proxy_budget_rescheduler_max_time proxy_budget_rescheduler_min_time proxy_config_reload_interval_seconds \
@@ -84,6 +85,10 @@ const GENERAL: &str = "\
     use_spend_logs_partitioning user_api_key_cache_max_size user_api_key_cache_ttl user_header_mappings \
     user_header_name user_mcp_management_mode user_url_allowed_hosts user_url_validation \
     vector_store_deny_by_default";
+
+/// In `pass_through_endpoints`.
+const PASS_THROUGH: &str = "custom_body default_query_params description forward_headers guardrails id is_from_config \
+    merge_query_params";
 
 /// In `litellm_settings`.
 const LITELLM: &str = "\

@@ -155,4 +155,64 @@ pub(super) const KEYS: &[Key] = &[
         "How often the providers' names are resolved again.",
         "30",
     ),
+    Key::new(
+        "general_settings.pass_through_endpoints",
+        Kind::Sections,
+        "none",
+        "Paths that are passed on as they are to a server of one's choice, with its credential in place of ours.",
+        "[]",
+    ),
+];
+
+/// The keys of an entry of `pass_through_endpoints`.
+pub(super) const PASS_THROUGH: &[Key] = &[
+    Key::new(
+        "general_settings.pass_through_endpoints[].path",
+        Kind::Text,
+        "must be given",
+        "The path here. Paths of the gateway's own cannot be taken.",
+        "/v1/example",
+    ),
+    Key::new(
+        "general_settings.pass_through_endpoints[].target",
+        Kind::Url,
+        "must be given",
+        "Where it leads.",
+        "https://api.example.com/v1/example",
+    ),
+    Key::new(
+        "general_settings.pass_through_endpoints[].headers",
+        Kind::Headers,
+        "none",
+        "Headers for the target, the credential among them; os.environ/NAME may stand at a value's end.",
+        "{authorization: bearer os.environ/EXAMPLE_API_KEY}",
+    ),
+    Key::new(
+        "general_settings.pass_through_endpoints[].include_subpath",
+        Kind::Bool,
+        "false",
+        "Paths below it are passed on too.",
+        "false",
+    ),
+    Key::new(
+        "general_settings.pass_through_endpoints[].auth",
+        Kind::Bool,
+        "true",
+        "Whether callers need a key. LiteLLM's default is false.",
+        "true",
+    ),
+    Key::new(
+        "general_settings.pass_through_endpoints[].cost_per_request",
+        Kind::Dollars,
+        "none",
+        "What a request costs that the target answered.",
+        "0.01",
+    ),
+    Key::new(
+        "general_settings.pass_through_endpoints[].methods",
+        Kind::Names,
+        "GET, POST, PUT, PATCH, DELETE",
+        "Methods that are passed on.",
+        "[GET, POST]",
+    ),
 ];

@@ -31,6 +31,7 @@ pub(super) const ALL: &[&[Key]] = &[
     litellm::KEYS,
     router::KEYS,
     general::KEYS,
+    general::PASS_THROUGH,
     virtual_key::KEYS,
 ];
 

@@ -50,6 +50,16 @@ pub(super) fn guarded(folded: &str) -> Option<&'static str> {
     })
 }
 
+/// The same for a body in a provider's own form: only what is read whatever the form.
+pub(super) fn guarded_anywhere(folded: &str) -> Option<&'static str> {
+    Some(match folded {
+        "model" => "model",
+        "stream" => "stream",
+        "inferenceconfig" => "inferenceConfig",
+        _ => return None,
+    })
+}
+
 /// What is done with the field of this name. Look-alikes of refused names are refused too.
 pub(in crate::dialect) fn of(key: &str) -> Field {
     if is_usual(key) {

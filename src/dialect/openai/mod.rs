@@ -7,6 +7,7 @@ mod chat;
 mod chunk;
 pub mod error;
 pub(super) mod fields;
+mod media;
 mod models;
 pub(super) mod outlet;
 mod produced;

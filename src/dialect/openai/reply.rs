@@ -8,6 +8,7 @@ use crate::dialect;
 use crate::json::{self, Cursor, Found, Segments, Tail};
 use crate::vocabulary::Metered;
 
+use super::media;
 use super::usage::Counts;
 use super::{Endpoint, Produced};
 
@@ -106,6 +107,12 @@ impl JsonReply {
         if let Some(dialect) = dialect {
             let usage = self.tail.value(dialect.members().usage);
             return usage.map_or(Metered::Absent, |usage| dialect.metered(&usage.value));
+        }
+        if self.endpoint.is_media()
+            && let Some(usage) = self.tail.value("usage")
+            && let reported @ Metered::Reported(_) = media::metered(self.endpoint, &usage.value)
+        {
+            return reported;
         }
         let mut counts = Counts::default();
         for found in self.tail.found() {

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::json::{self, Cursor, Document, Limits, ScanError, Span};
 use crate::vocabulary::{Fault, Kind, ModelName};
 
-use crate::dialect::{Endpoint, PathStream};
+use crate::dialect::{Endpoint, Form, PathStream};
 
 mod wishes;
 
@@ -73,6 +73,8 @@ pub struct Request {
     pub gateway_only: SmallVec<[usize; 4]>,
     /// What the client wants of the gateway itself.
     pub wishes: Wishes,
+    /// Where the model stands, if the body is a form and not JSON.
+    pub form: Option<Form>,
 }
 
 impl Request {
@@ -101,7 +103,42 @@ impl Request {
         let fields = Fields::read(endpoint, &body, &document)?;
         let model = choose_model(fields.model.as_deref(), path_model)?;
         fields.check_input(endpoint, &body, &document)?;
-        Ok(Self {
+        Ok(Self::of(fields, endpoint, model, path_stream, body, document))
+    }
+
+    /// Reads what is passed on as it is: only for its model and for what it may cost. What would choose the upstream has no
+    /// effect here and is the provider's to refuse. The path's model counts, whatever the body says.
+    ///
+    /// # Errors
+    /// The body is not JSON that every parser reads alike, or a field that decisions are made on has the wrong type.
+    pub fn passed(
+        endpoint: Endpoint,
+        body: Bytes,
+        path_model: Option<&str>,
+        path_stream: PathStream,
+        foreign: bool,
+    ) -> Result<Self, Fault> {
+        let guarded = if foreign { fields::guarded_anywhere } else { fields::guarded };
+        let document = json::scan(&body, &Limits { guarded, ..Limits::default() }).map_err(|error| bad_json(&error))?;
+        let fields = Fields::lenient(endpoint, &body, &document)?;
+        let model = choose_model(fields.model.as_deref().filter(|_| path_model.is_none()), path_model)?;
+        Ok(Self::of(fields, endpoint, model, path_stream, body, document))
+    }
+
+    /// What is passed on unread, under a name that stands for the model.
+    pub fn opaque(name: ModelName, body: Bytes) -> Self {
+        Self::of(Fields::default(), Endpoint::PassThrough, name, PathStream::No, body, Document::default())
+    }
+
+    fn of(
+        fields: Fields,
+        endpoint: Endpoint,
+        model: ModelName,
+        path_stream: PathStream,
+        body: Bytes,
+        document: Document,
+    ) -> Self {
+        Self {
             endpoint,
             model,
             model_member: fields.model_member,
@@ -126,7 +163,29 @@ impl Request {
             wishes: fields.wishes,
             body,
             document,
-        })
+            form: None,
+        }
+    }
+
+    /// Reads a form with files.
+    ///
+    /// # Errors
+    /// It is not one that every parser reads alike, it has no model, or the client tries to choose the upstream.
+    pub fn in_form(
+        endpoint: Endpoint,
+        body: Bytes,
+        content_type: &[u8],
+        path_model: Option<&str>,
+    ) -> Result<Self, Fault> {
+        let form = Form::read(content_type, &body)?;
+        if let Some(name) = form.names.iter().find(|name| fields::of(name) == Field::Refused) {
+            return Err(refused(name));
+        }
+        let text = |span: Span| std::str::from_utf8(span.of(&body)).ok();
+        let model = choose_model(form.model.and_then(text), path_model)?;
+        let fields = Fields { stream: form.stream.and_then(text) == Some("true"), ..Fields::default() };
+        let read = Self::of(fields, endpoint, model, PathStream::Body, body, Document::default());
+        Ok(Self { form: Some(form), ..read })
     }
 
     /// The bound on the output that counts.
@@ -190,6 +249,35 @@ impl Fields {
             fields.field(endpoint, &key, index, Value { body, at: member.value })?;
         }
         Ok(fields)
+    }
+
+    /// Reads what decisions are made on and leaves the rest to the provider.
+    fn lenient(endpoint: Endpoint, body: &[u8], document: &Document) -> Result<Self, Fault> {
+        let mut fields = Self::default();
+        for (index, member) in document.members.iter().enumerate() {
+            let key = json::as_str(member.key.of(body)).unwrap_or_default();
+            let value = Value { body, at: member.value };
+            if key == "inferenceConfig" {
+                fields.inference_config(value, index)?;
+            } else {
+                fields.field(endpoint, &key, index, value)?;
+            }
+        }
+        Ok(fields)
+    }
+
+    /// What Bedrock's requests say of the answer's length.
+    fn inference_config(&mut self, value: Value<'_>, index: usize) -> Result<(), Fault> {
+        if value.kind() != Some(json::Kind::Object) {
+            return Ok(());
+        }
+        for member in json::members(value.body, value.at) {
+            if let Some("maxTokens" | "max_new_tokens") = json::as_str(member.key.of(value.body)).as_deref() {
+                let cap = Value { body: value.body, at: member.value }.output_cap("maxTokens", index)?;
+                self.max_output_tokens = self.max_output_tokens.max(cap);
+            }
+        }
+        Ok(())
     }
 
     fn field(&mut self, endpoint: Endpoint, key: &str, index: usize, value: Value<'_>) -> Result<(), Fault> {
@@ -303,7 +391,11 @@ const fn input_of(endpoint: Endpoint) -> Option<&'static str> {
         Endpoint::GenerateContent | Endpoint::GeminiCountTokens => "contents",
         Endpoint::Rerank => "query",
         Endpoint::ImageGenerations => "prompt",
-        Endpoint::Completions => return None,
+        Endpoint::Completions
+        | Endpoint::PassThrough
+        | Endpoint::Transcriptions
+        | Endpoint::Translations
+        | Endpoint::ImageEdits => return None,
     })
 }
 
