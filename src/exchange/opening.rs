@@ -25,6 +25,11 @@ pub enum Opening {
 }
 
 impl Planned {
+    /// Whether the answer goes out as it comes: nothing is read in it.
+    pub fn opens_at_once(&self) -> bool {
+        !matches!(self.reply, Reply::Stream(_))
+    }
+
     /// Judges a stream of which `held` was held back so far; `end` after its last byte.
     pub fn judge_opening(&mut self, held: &[Bytes], end: bool, now: Now, jitter: u64) -> Opening {
         let Reply::Stream(stream) = &self.reply else { return Opening::Go };

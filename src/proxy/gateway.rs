@@ -708,8 +708,11 @@ impl ProxyHttp for Gateway {
 impl Gateway {
     fn treat(&self, context: &mut Context, mode: Mode) -> Result<()> {
         context.mode = mode;
+        // What passes as it is has no first word to wait for; it may have no body at all.
+        context.opened =
+            mode == Mode::Stream && context.exchange.as_ref().is_some_and(|exchange| exchange.opens_at_once());
         if let (Some(sending), Some(shared)) = (&context.sending, &context.shared) {
-            shared.hold(true);
+            shared.hold(!context.opened);
             shared.set_deadline(sending.until.min(Instant::now() + sending.idle));
         }
         Ok(())
