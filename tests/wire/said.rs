@@ -92,7 +92,7 @@ impl Said {
         }
         self.calls.iter().zip(&told.calls).find_map(|(call, other)| {
             // A signature may ride on the id.
-            let id = other.id.split("__thought__").next().unwrap_or_default();
+            let id = other.id.split("__signed__").next().unwrap_or_default();
             if !call.id.is_empty() && call.id != id {
                 return Some(format!("id of a call: {:?} became {:?}", call.id, other.id));
             }
