@@ -148,8 +148,9 @@ impl Said {
         }
         let words = |name: &str| message[name].as_str().filter(|text| !text.is_empty());
         let details = message["reasoning_details"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let detail =
-            |detail: &Value| detail["text"].as_str().or(detail["summary"].as_str()).unwrap_or_default().to_owned();
+        let detail = |detail: &Value| {
+            detail["text"].as_str().or_else(|| detail["summary"].as_str()).unwrap_or_default().to_owned()
+        };
         let detailed: String = details.iter().map(detail).collect();
         let plain = words("reasoning_content").or_else(|| words("reasoning")).unwrap_or_default();
         self.thought.push_str(if detailed.is_empty() { plain } else { &detailed });

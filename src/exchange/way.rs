@@ -79,7 +79,7 @@ impl Planned {
             output_max: deployment
                 .settings
                 .max_output_tokens
-                .or(price.and_then(|price| price.limits.max_output_tokens)),
+                .or_else(|| price.and_then(|price| price.limits.max_output_tokens)),
             deployment: &deployment.settings,
         };
         if let (Some(dialect), Some(api)) = (dialect::of(endpoint), provider.chat(model)) {

@@ -79,7 +79,7 @@ pub(crate) fn all(stand: &Stand) -> (usize, Vec<String>) {
             body: body(file),
             script: Script {
                 status: file.response.status,
-                content_type: events.or(file.response.content_type()),
+                content_type: events.or_else(|| file.response.content_type()),
                 pieces: vec![file.response.bytes()],
                 ending: if file.stream { Ending::Chunked } else { Ending::Length },
             },

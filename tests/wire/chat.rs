@@ -134,7 +134,7 @@ fn bill(values: &[Value], said: &mut Said) {
         usages.iter().filter_map(|usage| usage["cost"].as_f64().or_else(|| usage["cost"]["total_cost"].as_f64()));
     said.charged = cost.reduce(f64::max).filter(|cost| *cost > 0.0);
     let (Some(prompt), total) = (most("/prompt_tokens"), most("/total_tokens")) else { return };
-    let Some(completion) = most("/completion_tokens").or(total.map(|total| total - prompt)) else { return };
+    let Some(completion) = most("/completion_tokens").or_else(|| total.map(|total| total - prompt)) else { return };
     let reasoning = largest(&["/completion_tokens_details/reasoning_tokens", "/reasoning_tokens"]);
     // xAI counts reasoning beside the completion.
     let beside = reasoning > 0 && total == Some(prompt + completion + reasoning);

@@ -292,10 +292,7 @@ fn gemini() -> Vec<(&'static str, Value)> {
                 json!({"systemInstruction": {"parts": [{"text": "wire-system"}]}}),
             ),
         ),
-        (
-            "tools",
-            with(ask(), json!({"tools": tools.clone(), "toolConfig": {"functionCallingConfig": {"mode": "ANY"}}})),
-        ),
+        ("tools", with(ask(), json!({"tools": tools, "toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}))),
         (
             "results of parallel calls",
             with(

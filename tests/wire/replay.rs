@@ -209,7 +209,10 @@ fn carried_request(ask: &Ask<'_>, told: &Told) -> Option<String> {
             return None;
         }
     }
-    Some(format!("the request: {}", tree_difference("", &expected, &sent).unwrap_or("not its bytes".to_owned())))
+    Some(format!(
+        "the request: {}",
+        tree_difference("", &expected, &sent).unwrap_or_else(|| "not its bytes".to_owned())
+    ))
 }
 
 /// What the client got: what was recorded, but for the model and what it did not ask for.

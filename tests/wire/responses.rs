@@ -109,6 +109,6 @@ fn agree(said: &mut Said, last: Said) {
     said.check(said.thinking == last.thinking, "the whole answer has the thoughts of its deltas");
     let plain = |said: &Said| said.calls.iter().map(|call| format!("{call:?}")).collect::<Vec<_>>();
     said.check(plain(said) == plain(&last), "the whole answer has the calls of its deltas");
-    said.error = last.error.or(said.error.take());
+    said.error = last.error.or_else(|| said.error.take());
     (said.end, said.usage, said.charged) = (last.end, last.usage, last.charged);
 }
