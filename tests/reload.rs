@@ -226,6 +226,7 @@ fn spend_and_limits_stand_after_a_reload_as_they_stood_before() {
     let answer = chat(&rig, OTHER, "chat");
     let remaining: u32 = answer.header("x-ratelimit-model_per_key-remaining-requests").unwrap().parse().unwrap();
     assert!(remaining <= 1, "the limit was forgotten: {}", answer.head);
+    rig.quiesce();
     let spent: f64 = rig.metric("tollgate_spend_usd_total", &["key=\"fleeting\""]);
     assert!(spent > 0.001 - before, "counters go on: {spent}");
 }
