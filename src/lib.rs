@@ -14,6 +14,7 @@
 //! | [`policy`] | who may call what, and how often: keys, access, limits |
 //! | [`routing`] | model groups, aliases, wildcards and the choice of a deployment |
 //! | [`pricing`] | the price book, the cost of a usage, and token counts where none is reported |
+//! | [`roster`] | who there is: keys, teams, users on record |
 //! | [`ledger`] | accounts (reserve, settle, void), budget windows and receipts |
 //! | [`store`] | the durable ledger: a journal and SQLite |
 //! | [`exchange`] | the life of one request, as a machine without I/O |
@@ -35,6 +36,7 @@ pub mod policy;
 pub mod pricing;
 pub mod provider;
 pub mod proxy;
+pub mod roster;
 pub mod routing;
 pub mod store;
 pub mod telemetry;

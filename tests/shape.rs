@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Left may import right, and nothing else of this crate.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
+const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("cli", &["config", "exchange", "ledger", "mock", "provider", "proxy", "store", "telemetry", "vocabulary"]),
     ("proxy", &["config", "dialect", "exchange", "telemetry", "vocabulary"]),
     (
@@ -22,6 +22,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
             "policy",
             "pricing",
             "provider",
+            "roster",
             "routing",
             "telemetry",
             "vocabulary",
@@ -33,7 +34,8 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("policy", &["config", "vocabulary"]),
     ("routing", &["config", "vocabulary"]),
     ("pricing", &["vocabulary"]),
-    ("store", &["ledger", "vocabulary"]),
+    ("store", &["ledger", "roster", "vocabulary"]),
+    ("roster", &["vocabulary"]),
     ("ledger", &["vocabulary"]),
     ("telemetry", &["vocabulary"]),
     ("config", &["vocabulary"]),

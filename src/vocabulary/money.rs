@@ -3,6 +3,9 @@
 use std::fmt;
 use std::iter::Sum;
 
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
 /// An amount of US dollars in units of 10^-12. Arithmetic saturates at the ends of `i128`, which no sum of
 /// real prices reaches (1.7 x 10^26 dollars).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,6 +115,45 @@ impl fmt::Display for PicoUsd {
         }
         let digits = format!("{fraction:012}");
         write!(out, ".{}", digits.trim_end_matches('0'))
+    }
+}
+
+/// Written as a JSON number of dollars.
+impl Serialize for PicoUsd {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(self.to_dollars())
+    }
+}
+
+/// Read from a JSON number of dollars, as exactly as it is written with up to 17 digits, or from a text with one.
+impl<'de> Deserialize<'de> for PicoUsd {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Dollars;
+        impl Visitor<'_> for Dollars {
+            type Value = PicoUsd;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a number of dollars")
+            }
+
+            fn visit_u64<E: de::Error>(self, dollars: u64) -> Result<PicoUsd, E> {
+                self.visit_str(&dollars.to_string())
+            }
+
+            fn visit_i64<E: de::Error>(self, dollars: i64) -> Result<PicoUsd, E> {
+                self.visit_str(&dollars.to_string())
+            }
+
+            fn visit_f64<E: de::Error>(self, dollars: f64) -> Result<PicoUsd, E> {
+                // The shortest text that means this float is the one that was written.
+                self.visit_str(&format!("{dollars:e}"))
+            }
+
+            fn visit_str<E: de::Error>(self, dollars: &str) -> Result<PicoUsd, E> {
+                PicoUsd::parse(dollars).map_err(E::custom)
+            }
+        }
+        from.deserialize_any(Dollars)
     }
 }
 

@@ -1,0 +1,23 @@
+//! Who there is: keys, teams, users and everything else that is told to the management API and outlives the process.
+//!
+//! A record is what somebody wrote, checked; it decides nothing. The [`Roster`] holds them all in memory; `admin` changes
+//! it, `store` keeps it, and `exchange` makes of a record what a request is held against. Fields are spelled as in LiteLLM's
+//! management API, and a record on file is its JSON.
+
+mod bounds;
+mod change;
+mod key;
+mod model;
+mod people;
+mod plain;
+mod shelf;
+
+pub use bounds::{Bounds, BudgetLimit, ModelBudget};
+pub use change::{BadRecord, Change, Kind, Record};
+pub use key::{Key, KeyType};
+pub use model::{AccessGroup, Block, Credential, StoredModel, TagRecord};
+pub use people::{
+    Budget, Customer, MemberId, Organization, OrganizationMember, Role, Team, TeamMember, TeamRole, User,
+};
+pub use plain::{Json, Moment, Stamp, default};
+pub use shelf::{Roster, Shelf};
