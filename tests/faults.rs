@@ -74,7 +74,7 @@ const FAULTS: &[Row] = &[
     row("400",           &[("status", "400")],                                 Both,   400, Told,     Told,     No),
     row("401",           &[("status", "401")],                                 Both,   401, Answered, Answered, AtOnce),
     row("403",           &[("status", "403")],                                 Both,   403, Answered, Answered, AtOnce),
-    row("404",           &[("status", "404")],                                 Both,   404, Told,     Answered, AtOnce),
+    row("404",           &[("status", "404")],                                 Both,   404, Answered, Answered, AtOnce),
     row("408",           &[("status", "408")],                                 Both,   408, Answered, Answered, No),
     row("409",           &[("status", "409")],                                 Both,   409, Answered, Answered, No),
     row("413",           &[("status", "413")],                                 Both,   413, Told,     Told,     No),

@@ -30,6 +30,7 @@ fn virtual_key() -> VirtualKey {
         expires_ms: None,
         blocked: false,
         allowed_ips: Vec::new(),
+        region: None,
         tags: Vec::new(),
         metadata: None,
         place: "keys.yaml:1".to_owned(),

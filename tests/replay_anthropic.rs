@@ -62,6 +62,7 @@ fn deployment() -> Deployment {
         api_version: None,
         azure_ad_token: None,
         vendor: Vec::new(),
+        region: None,
         organization: None,
         timeout: None,
         stream_timeout: None,

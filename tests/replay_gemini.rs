@@ -73,6 +73,7 @@ fn deployment(model: &str) -> Deployment {
         api_version: None,
         azure_ad_token: None,
         vendor: Vec::new(),
+        region: None,
         organization: None,
         timeout: None,
         stream_timeout: None,

@@ -97,6 +97,8 @@ pub struct Deployment {
     pub azure_ad_token: Option<Secret>,
     /// What means something to this provider only (`aws_region_name`, `vertex_project` ...): name and value.
     pub vendor: Vec<(&'static str, Secret)>,
+    /// `region_name`, `vertex_location` or `aws_region_name`: where the model runs.
+    pub region: Option<String>,
     /// `organization`: sent as `OpenAI-Organization`.
     pub organization: Option<String>,
     /// `timeout`: whole answer, or first byte and gaps when streaming without `stream_timeout`.
@@ -206,6 +208,8 @@ pub struct VirtualKey {
     pub blocked: bool,
     /// `allowed_ips`. Empty allows all.
     pub allowed_ips: Vec<IpNet>,
+    /// `allowed_model_region`: deployments elsewhere are not asked.
+    pub region: Option<String>,
     /// `tags`.
     pub tags: Vec<String>,
     /// `metadata`, as JSON text.

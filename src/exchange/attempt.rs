@@ -186,7 +186,7 @@ impl Planned {
         let again = self.again(&world, fault, elsewhere, now, jitter);
         self.let_go(again, now);
         match again {
-            Again::No if self.go_on(fault, now) => Again::After(Duration::ZERO),
+            Again::No if self.next_order(&world, fault, now) || self.go_on(fault, now) => Again::After(Duration::ZERO),
             again => again,
         }
     }

@@ -42,6 +42,8 @@ pub enum Aside {
     Full(Duration),
     /// It has not the tags of the request.
     Tags,
+    /// It does not stand in the region that is allowed.
+    Region,
     /// The request is longer than its context window.
     ContextWindow,
 }
@@ -140,6 +142,9 @@ impl Planned {
         if !self.has_tags(deployment, tagged, world.settings.routing.tags_match_any) {
             return Some(Aside::Tags);
         }
+        if !self.is_in_region(deployment) {
+            return Some(Aside::Region);
+        }
         (world.settings.routing.pre_call_checks && !self.is_short_enough(world, index)).then_some(Aside::ContextWindow)
     }
 
@@ -195,6 +200,20 @@ impl Planned {
         }
     }
 
+    // ---- region ----
+
+    /// The regions that the key and the request allow: all of them must.
+    fn regions(&self) -> impl Iterator<Item = &str> {
+        let of_key = self.common.key_settings().and_then(|key| key.region.as_deref());
+        of_key.into_iter().chain(self.request.wishes.region.as_deref())
+    }
+
+    /// Holds without `enable_pre_call_checks`: who says where data may go means it.
+    fn is_in_region(&self, deployment: &Deployment) -> bool {
+        let region = deployment.settings.region.as_deref();
+        self.regions().all(|allowed| region.is_some_and(|region| routing::lies_in(region, allowed)))
+    }
+
     // ---- length ----
 
     /// A prompt has no more tokens than bytes: it is counted only where that does not tell.
@@ -215,11 +234,14 @@ impl Planned {
     fn nobody(&self, world: &World, group: &Group, tagged: Tagged, wait: Option<Duration>, now: Now) -> Fault {
         let asides = || (0..group.members.len()).filter_map(|at| self.aside(world, group, at, tagged, now));
         if asides().count() == group.members.len() {
+            if asides().any(|aside| aside == Aside::ContextWindow) {
+                return self.too_long_for_all();
+            }
             if asides().all(|aside| aside == Aside::Tags) {
                 return self.no_tags();
             }
-            if asides().any(|aside| aside == Aside::ContextWindow) {
-                return self.too_long_for_all();
+            if asides().all(|aside| matches!(aside, Aside::Tags | Aside::Region)) {
+                return self.no_region();
             }
         }
         let resting = asides().filter_map(|aside| match aside {
@@ -262,6 +284,16 @@ impl Planned {
             self.request.model
         );
         Fault::client(Kind::BadRequest, text).param("tags")
+    }
+
+    fn no_region(&self) -> Fault {
+        let allowed: Vec<_> = self.regions().collect();
+        let text = format!(
+            "No deployments available for selected model. Allowed model regions = {}: no deployment of {} is known to run there.",
+            allowed.join(" and "),
+            self.request.model
+        );
+        Fault::client(Kind::BadRequest, text).param("allowed_model_region")
     }
 
     fn too_long_for_all(&self) -> Fault {

@@ -21,6 +21,8 @@ const FRAME_TOKENS: u64 = 16;
 pub(super) struct Course {
     /// Attempts in the current group.
     pub(super) attempts: u32,
+    /// Those of them at deployments of a lower `order`, which were given up.
+    given_up: u32,
     /// Groups that were gone on to.
     entered: u32,
     /// Groups beyond the first in which an attempt was made.
@@ -72,6 +74,11 @@ impl Planned {
     /// What the group that is asked is called: by the client, or in the list of fallbacks.
     pub fn served_by(&self) -> &str {
         self.course.name.as_deref().unwrap_or(self.request.model.as_str())
+    }
+
+    /// Attempts at the deployments that are asked now: of the current group, and of one `order` where a lower was given up.
+    pub(super) fn attempts_here(&self) -> u32 {
+        self.course.attempts.saturating_sub(self.course.given_up)
     }
 
     /// Notes an attempt in the current group.
@@ -127,6 +134,29 @@ impl Planned {
         false
     }
 
+    /// Goes on to the deployments of the group with a higher `order`, which are a fallback before all others; false: none
+    /// of them may be asked.
+    pub(super) fn next_order(&mut self, world: &World, fault: &Fault, now: Now) -> bool {
+        let barred = self.request.wishes.no_fallbacks || self.course.entered >= world.settings.routing.max_fallbacks;
+        if barred || !leads_on(fault) || self.special(world, fault).is_some() {
+            return false;
+        }
+        let Some(current) = self.current.as_ref().map(|current| current.deployment) else { return false };
+        let members = &self.group.members;
+        let Some(order) = members.iter().find(|member| member.deployment == current).map(|member| member.order) else {
+            return false;
+        };
+        let mut tried = self.tried;
+        members.iter().enumerate().filter(|(_, member)| member.order <= order).for_each(|(at, _)| tried.note(at));
+        let before = std::mem::replace(&mut self.tried, tried);
+        if !self.elsewhere(world, now) {
+            self.tried = before;
+            return false;
+        }
+        (self.course.entered, self.course.given_up) = (self.course.entered + 1, self.course.attempts);
+        true
+    }
+
     /// What the client is told when nothing was left: why the first group failed, unless the last attempt says it.
     pub(super) fn first_failure(&mut self, last: Fault) -> Fault {
         self.course.because.take().unwrap_or(last)
@@ -138,22 +168,26 @@ impl Planned {
         if self.request.wishes.no_fallbacks || self.pass.is_some() {
             return Vec::new();
         }
-        let routing = &world.settings.routing;
-        let special = match fault.matter {
-            Matter::ContextWindow => self.list(&routing.context_window_fallbacks),
-            Matter::ContentPolicy => self.list(&routing.content_policy_fallbacks),
-            Matter::Other => None,
-        };
         let configured = |list: &Fallback| {
             list.to.iter().map(|name| Next { name: name.clone(), by_client: false }).collect::<Vec<_>>()
         };
-        match (special, &self.request.wishes.fallbacks) {
+        match (self.special(world, fault), &self.request.wishes.fallbacks) {
             (Some(list), _) => configured(list),
             (None, Some(_)) if self.course.name.is_some() => Vec::new(),
             (None, Some(names)) => {
                 names.iter().map(|name| Next { name: name.as_str().into(), by_client: true }).collect()
             }
-            (None, None) => self.list(&routing.fallbacks).map(configured).unwrap_or_default(),
+            (None, None) => self.list(&world.settings.routing.fallbacks).map(configured).unwrap_or_default(),
+        }
+    }
+
+    /// The list that is only for failures of this kind.
+    fn special<'w>(&self, world: &'w World, fault: &Fault) -> Option<&'w Fallback> {
+        let routing = &world.settings.routing;
+        match fault.matter {
+            Matter::ContextWindow => self.list(&routing.context_window_fallbacks),
+            Matter::ContentPolicy => self.list(&routing.content_policy_fallbacks),
+            Matter::Other => None,
         }
     }
 
@@ -185,7 +219,7 @@ impl Planned {
             permit
         }));
         self.course.entered += 1;
-        self.course.attempts = 0;
+        (self.course.attempts, self.course.given_up) = (0, 0);
         self.course.name = Some(next.name.clone());
         self.course.target = meant.target;
         (self.group, self.captured, self.tried) = (meant.group, meant.captured, Tried::default());

@@ -48,7 +48,7 @@ impl Planned {
         let failure = Failure::of(fault);
         let configured = self.retry_policy(world, failure);
         let most = configured.unwrap_or_else(|| self.usual_retries(world));
-        if self.course.attempts > most {
+        if self.attempts_here() > most {
             return Again::No;
         }
         let retry = match retryable(fault.kind) {
@@ -87,7 +87,7 @@ impl Planned {
         if fault.retry_after.is_some_and(|wait| wait > RETRY_AFTER_MAX) {
             return Again::No;
         }
-        let doubled = self.course.attempts.saturating_sub(1).min(8);
+        let doubled = self.attempts_here().saturating_sub(1).min(8);
         let base = BACKOFF.saturating_mul(1 << doubled).min(BACKOFF_MAX);
         let share = u32::try_from(jitter >> 40).unwrap_or(0);
         let spread = base.saturating_mul(share) / (1 << 24);

@@ -170,6 +170,7 @@ mod tests {
             expires_ms: None,
             blocked: false,
             allowed_ips: Vec::new(),
+            region: None,
             tags: Vec::new(),
             metadata: None,
             place: String::new(),

@@ -68,6 +68,7 @@ impl Build<'_> {
             model: target.model,
             api_base: target.api_base,
             api_version: target.api_version,
+            region: ["region_name", "vertex_location", "aws_region_name"].iter().find_map(|name| text(params, name)),
             organization: text(params, "organization"),
             timeout: time("timeout"),
             stream_timeout: time("stream_timeout"),

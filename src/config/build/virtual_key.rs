@@ -54,6 +54,7 @@ impl Build<'_> {
                 .iter()
                 .filter_map(value::network)
                 .collect(),
+            region: text(node, "allowed_model_region"),
             tags: names(node, "tags"),
             metadata: node.at("metadata").map(Node::to_json),
             place: format!("{}:{}", node.place.file, node.place.line),

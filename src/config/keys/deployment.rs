@@ -327,6 +327,13 @@ pub(super) const PARAMS: &[Key] = &[
     )
     .in_comment(),
     Key::new(
+        "model_list[].litellm_params.region_name",
+        Kind::Text,
+        "vertex_location or aws_region_name",
+        "Where the model runs, for callers with allowed_model_region: `eu`, `us` or the provider's name for it.",
+        "eu",
+    ),
+    Key::new(
         "model_list[].litellm_params.ssl_verify",
         Kind::Bool,
         "litellm_settings.ssl_verify",

@@ -179,7 +179,7 @@ const PARAMS: &str = "\
     litellm_credential_name litellm_trace_id max_budget max_file_size_mb merge_reasoning_content_in_choices \
     milvus_db_name milvus_partition_names milvus_text_field model_info openai_identity_provider_id \
     openai_identity_token_file openai_service_account_id otpm provider_affinity_header quality_router_config \
-    quality_router_default_model region_name rust s3_access_key_id s3_bucket_name s3_bucket_owner \
+    quality_router_default_model rust s3_access_key_id s3_bucket_name s3_bucket_owner \
     s3_encryption_key_id s3_endpoint_url s3_output_bucket_name s3_region_name s3_secret_access_key \
     stream_timeout_by_service_tier tag_regex timeout_by_service_tier use_chat_completions_api \
     use_in_pass_through use_litellm_proxy use_xai_oauth valkey_embedding_field valkey_host valkey_password \

@@ -133,7 +133,7 @@ pub(super) const KEYS: &[Key] = &[
         "router_settings.enable_pre_call_checks",
         Kind::Bool,
         "false",
-        "Leave out deployments whose context window is too small for the request.",
+        "Leave out deployments whose context window is too small for the request. Regions and limits hold without it.",
         "true",
     ),
     Key::new(

@@ -77,6 +77,13 @@ pub(super) const KEYS: &[Key] = &[
         "[127.0.0.1, 10.0.0.0/8]",
     ),
     Key::new(
+        "virtual_keys[].allowed_model_region",
+        Kind::Text,
+        "all regions",
+        "Ask deployments in this region only: `eu`, `us`, or as region_name has it; one without a region is not asked.",
+        "eu",
+    ),
+    Key::new(
         "virtual_keys[].metadata",
         Kind::Object,
         "none",

@@ -46,6 +46,7 @@ pub(super) fn guarded(folded: &str) -> Option<&'static str> {
         "disablefallbacks" => "disable_fallbacks",
         "numretries" => "num_retries",
         "timeout" => "timeout",
+        "allowedmodelregion" => "allowed_model_region",
         _ => return None,
     })
 }
@@ -111,6 +112,7 @@ pub(in crate::dialect) fn of(key: &str) -> Field {
         | "dropparams"
         | "additionaldropparams"
         | "allowedopenaiparams"
+        | "allowedmodelregion"
         | "tags"
         | "mockresponse"
         | "mocktoolcalls"

@@ -67,6 +67,7 @@ pub(super) fn deployment(model: &str) -> Deployment {
             ("aws_access_key_id", Secret::new("AKIDEXAMPLE")),
             ("aws_secret_access_key", Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")),
         ],
+        region: None,
         organization: None,
         timeout: None,
         stream_timeout: None,

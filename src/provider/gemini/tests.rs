@@ -24,6 +24,7 @@ pub(in crate::provider) fn deployment() -> Deployment {
         api_version: None,
         azure_ad_token: None,
         vendor: Vec::new(),
+        region: None,
         organization: None,
         timeout: None,
         stream_timeout: None,

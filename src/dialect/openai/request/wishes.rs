@@ -10,6 +10,8 @@ use crate::vocabulary::{Fault, Kind, ModelName};
 const FALLBACKS_MAX: usize = 16;
 /// The most retries that a request may ask for.
 const RETRIES_MAX: u64 = 100;
+/// The longest name of a region, in bytes.
+const REGION_BYTES_MAX: usize = 64;
 /// The longest time that a request may ask for, in seconds.
 const SECONDS_MAX: f64 = 604_800.0;
 
@@ -26,6 +28,8 @@ pub struct Wishes {
     pub fallbacks: Option<Vec<ModelName>>,
     /// `disable_fallbacks`.
     pub no_fallbacks: bool,
+    /// `allowed_model_region`: deployments elsewhere are not asked.
+    pub region: Option<String>,
 }
 
 impl Wishes {
@@ -38,6 +42,7 @@ impl Wishes {
             "stream_timeout" => self.stream_timeout = value.seconds("stream_timeout")?,
             "fallbacks" => self.fallbacks = value.fallbacks()?,
             "disable_fallbacks" => self.no_fallbacks = value.boolean("disable_fallbacks")?.unwrap_or(false),
+            "allowed_model_region" => self.region = value.region()?,
             _ => {}
         }
         Ok(())
@@ -70,6 +75,15 @@ impl Value<'_> {
         }
         let text = std::str::from_utf8(self.bytes()).unwrap_or_default();
         seconds(text).map(Some).ok_or_else(|| wrong_type(name, "seconds above 0", self.bytes()))
+    }
+
+    fn region(&self) -> Result<Option<String>, Fault> {
+        let region = self.string("allowed_model_region")?;
+        if region.as_ref().is_some_and(|region| region.trim().is_empty() || region.len() > REGION_BYTES_MAX) {
+            let text = format!("Invalid value for 'allowed_model_region': expected 1 to {REGION_BYTES_MAX} bytes.");
+            return Err(Fault::client(Kind::BadRequest, text).param("allowed_model_region"));
+        }
+        Ok(region)
     }
 
     fn fallbacks(&self) -> Result<Option<Vec<ModelName>>, Fault> {
@@ -131,6 +145,8 @@ mod tests {
             (r#""num_retries":-1"#, "num_retries"),
             (r#""timeout":0"#, "timeout"),
             (r#""disable_fallbacks":"yes""#, "disable_fallbacks"),
+            (r#""allowed_model_region":["eu"]"#, "allowed_model_region"),
+            (r#""allowed_model_region":" ""#, "allowed_model_region"),
         ] {
             let fault = read(members).unwrap_err();
             assert_eq!((fault.kind, fault.param.as_deref()), (Kind::BadRequest, Some(param)), "{members}");
