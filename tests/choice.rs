@@ -5,7 +5,7 @@ use std::alloc::System;
 use std::sync::Arc;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tollgate::routing::{self, Health, Member, Standing, Tried};
+use tollgate::routing::{self, Bond, Health, Member, Standing, Tried};
 use tollgate::vocabulary::Clock;
 
 #[global_allocator]
@@ -25,6 +25,9 @@ fn a_choice_allocates_nothing() {
             let picked = routing::choose(&members, Tried::default(), usable, random).unwrap();
             assert!(routing::least(&members, Tried::default(), usable, score, 100, random).is_some());
             assert!(routing::better_of_two(&members, Tried::default(), usable, score, random).is_some());
+            let open = |at: usize| health[at].open();
+            let bond = Bond::of(0, [random.to_le_bytes().as_slice()]);
+            assert!(routing::bound(&members, Tried::default(), usable, open, |at| at as u64, bond).is_some());
             drop(health[picked].begin(false, now).unwrap());
         }
         assert_eq!(region.change().allocations, 0, "{size} deployments");

@@ -59,6 +59,7 @@ fn closed<'a>(handles: &'a Handles, model: &'a str) -> ExchangeClosed<'a> {
         usage: Metered::Reported(usage),
         cost: PicoUsd::dollars(1),
         price_known: true,
+        at_home: None,
         t_total: Duration::from_millis(1200),
         t_upstream: Some(Duration::from_millis(1100)),
         t_first_byte: Some(Duration::from_millis(200)),

@@ -276,6 +276,7 @@ fn emit(log: fn() -> LogTo) -> Result<Operation, Failure> {
             usage: Metered::Reported(usage),
             cost: PicoUsd(1_517_500_000),
             price_known: true,
+            at_home: None,
             t_total: Duration::from_millis(812),
             t_upstream: Some(Duration::from_millis(811)),
             t_first_byte: Some(Duration::from_millis(812)),

@@ -3,7 +3,7 @@
 use super::finding::{Report, Status, shown_key, shown_value};
 use super::keys;
 use super::kind::Kind;
-use super::routing::Strategy;
+use super::routing::{Affinity, Strategy};
 use super::table::{self, Key};
 use super::yaml::{Entry, Node, Value};
 
@@ -43,6 +43,11 @@ impl Audit<'_> {
             Kind::Sections => self.sections(node, pattern, path),
             Kind::Callbacks => self.callbacks(entry, path),
             Kind::Strategy => self.strategy(entry, path),
+            Kind::Checks => self.checks(&entry.value, path),
+            Kind::ChecksOf => {
+                let lists = entry.value.entries().iter();
+                lists.for_each(|list| self.checks(&list.value, &join(path, &list.key)));
+            }
             _ => {}
         }
     }
@@ -99,6 +104,21 @@ impl Audit<'_> {
         self.report.error(&entry.place, path, reason);
     }
 
+    fn checks(&mut self, list: &Node, path: &str) {
+        for (index, node) in list.items().iter().enumerate() {
+            let Some(name) = node.text().filter(|name| !Affinity::NAMES.contains(name)) else { continue };
+            let path = format!("{path}[{index}]");
+            if Affinity::FOREIGN.contains(&name) {
+                let reason = format!("LiteLLM's `{name}` has no effect here yet{}", check_note(name));
+                self.report.push(Status::Ignored, &node.place, &path, reason);
+            } else {
+                let names = Affinity::NAMES.join(", ");
+                let reason = format!("expected one of {names}, found {}", shown_value(node));
+                self.report.error(&node.place, &path, reason);
+            }
+        }
+    }
+
     fn foreign(&mut self, entry: &Entry, section: &str, path: &str) {
         let (name, shown) = (entry.key.as_str(), shown_key(&entry.key));
         // A hook that is set to nothing is not set.
@@ -141,6 +161,10 @@ impl Audit<'_> {
         reason.push_str(&advice.map(|advice| format!("; {advice}")).unwrap_or_default());
         self.report.warn(&entry.place, path, reason);
     }
+}
+
+fn check_note(name: &str) -> &'static str {
+    if name == "enforce_model_rate_limits" { ": rpm and tpm of deployments always hold" } else { "" }
 }
 
 fn is_empty(node: &Node) -> bool {

@@ -57,6 +57,10 @@ pub enum Kind {
     Callbacks,
     /// A routing strategy.
     Strategy,
+    /// A list of `optional_pre_call_checks`.
+    Checks,
+    /// A map of model groups to such lists.
+    ChecksOf,
     /// A model or group name, possibly with `*`.
     Model,
     /// `http://` or `https://`.
@@ -114,6 +118,8 @@ impl Kind {
             Self::Names => value::names(node).is_some(),
             Self::Callbacks => node.text().is_some() || value::names(node).is_some(),
             Self::Strategy => node.text().is_some(),
+            Self::Checks => value::names(node).is_some(),
+            Self::ChecksOf => is_map(node) && node.entries().iter().all(|entry| value::names(&entry.value).is_some()),
             Self::Model => value::model_name(node).is_some(),
             Self::Url => value::url(node).is_some(),
             Self::HeaderName => node.text().and_then(value::header_name).is_some(),
@@ -169,6 +175,8 @@ impl Kind {
             Self::Names => "a list of texts like [a, b]",
             Self::Callbacks => "a name or a list of names",
             Self::Strategy => "the name of a routing strategy",
+            Self::Checks => "a list like [session_affinity, prompt_caching, deployment_affinity]",
+            Self::ChecksOf => "a map of model groups to lists like [prompt_caching]",
             Self::Model => "a model name: 1 to 256 printable bytes without empty or dot segments",
             Self::Url => "a URL like https://host/v1",
             Self::HeaderName => "the name of a header that does not frame the message",
@@ -208,12 +216,12 @@ impl Kind {
             Self::Dollars => "dollars",
             Self::Window => "window",
             Self::Instant => "instant",
-            Self::Names | Self::Callbacks | Self::Networks | Self::Fallbacks => "list",
+            Self::Names | Self::Callbacks | Self::Checks | Self::Networks | Self::Fallbacks => "list",
             Self::Exceptions(_) | Self::ExceptionsOf(_) => "map",
             Self::Model => "model name",
             Self::Url => "URL",
             Self::HeaderName => "header name",
-            Self::Headers | Self::Counts | Self::Aliases | Self::Renames | Self::Object => "map",
+            Self::Headers | Self::Counts | Self::Aliases | Self::Renames | Self::Object | Self::ChecksOf => "map",
             Self::TlsVerify => "bool or path",
             Self::File => "path",
             Self::Hash => "SHA-256",

@@ -48,8 +48,47 @@ pub struct Routing {
     pub tag_filtering: bool,
     /// `tag_filtering_match_any`: one tag in common is enough.
     pub tags_match_any: bool,
+    /// `optional_pre_call_checks`.
+    pub affinity: Affinity,
+    /// `model_group_affinity_config`: the same for single groups.
+    pub group_affinity: Vec<(String, Affinity)>,
     /// When a deployment is set aside.
     pub cooling: Cooling,
+}
+
+/// What keeps requests at one deployment, as long as it is well and has room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Affinity {
+    /// `session_affinity`: the same session.
+    pub session: bool,
+    /// `prompt_caching`: the same long beginning.
+    pub prompt: bool,
+    /// `deployment_affinity`: the same key.
+    pub key: bool,
+}
+
+impl Affinity {
+    /// The names that have an effect.
+    pub const NAMES: [&str; 3] = ["prompt_caching", "session_affinity", "deployment_affinity"];
+    /// Names of LiteLLM's that have none here.
+    pub const FOREIGN: [&str; 5] = [
+        "router_budget_limiting",
+        "responses_api_deployment_check",
+        "forward_client_headers_by_model_group",
+        "enforce_model_rate_limits",
+        "encrypted_content_affinity",
+    ];
+
+    /// What a list of names switches on.
+    pub fn of(names: &[String]) -> Self {
+        let has = |name: &str| names.iter().any(|known| known == name);
+        Self { prompt: has("prompt_caching"), session: has("session_affinity"), key: has("deployment_affinity") }
+    }
+
+    /// Whether nothing is switched on.
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
 }
 
 /// `routing_strategy`: how one of several deployments is chosen.

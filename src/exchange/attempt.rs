@@ -57,6 +57,7 @@ pub(super) struct Current {
     pub(super) way: Way,
     pub(super) schema_tool: bool,
     pub(super) dropped: Vec<String>,
+    pub(super) at_home: Option<bool>,
 }
 
 impl Planned {
@@ -104,7 +105,7 @@ impl Planned {
     }
 
     fn send(&mut self, world: &World, index: usize, chosen: Chosen, spoken: Spoken, now: Now) -> Outbound {
-        let Chosen { mut permit, flight, .. } = chosen;
+        let Chosen { mut permit, flight, at_home, .. } = chosen;
         permit.sent();
         self.permit.sent();
         if let Some(hold) = &mut self.hold {
@@ -125,6 +126,7 @@ impl Planned {
             way: spoken.way,
             schema_tool: spoken.schema_tool,
             dropped: spoken.dropped,
+            at_home,
         });
         outbound
     }

@@ -7,7 +7,7 @@ use super::{Deployment, World};
 use crate::config::Strategy;
 use crate::policy::Permit;
 use crate::pricing::{ServiceTier, prompt};
-use crate::routing::{self, Flight, Group, Standing, Tried};
+use crate::routing::{self, Bond, Flight, Group, Standing, Tried};
 use crate::vocabulary::{Fault, Kind, Matter, Now, Usage};
 
 /// Deployments that a refusal names at most.
@@ -20,6 +20,8 @@ pub(super) struct Chosen {
     pub(super) position: usize,
     pub(super) permit: Permit,
     pub(super) flight: Flight,
+    /// Whether it is the one that the request's bond leads to; None where it has none.
+    pub(super) at_home: Option<bool>,
 }
 
 /// Which deployments of a group tags leave.
@@ -56,19 +58,23 @@ impl Planned {
         if !self.elsewhere(world, now) {
             self.tried = Tried::default();
         }
+        let bond = self.bond(world);
         let mut full = Tried::default();
         let mut wait: Option<Duration> = None;
         // Each round sets one aside, or ends.
         for _ in 0..=group.members.len() {
             let usable =
                 |position: usize| !full.has(position) && self.aside(world, &group, position, tagged, now).is_none();
-            let picked = self.pick(world, &group, usable, now, random);
+            let (picked, at_home) = match bond {
+                Some(bond) => self.keep_at(world, &group, usable, bond),
+                None => (self.pick(world, &group, usable, now, random), None),
+            };
             let Some(position) = picked else { break };
             let deployment = &world.deployments[group.members[position].deployment];
             match deployment.limits.try_take(self.tokens, now) {
                 Ok(permit) => {
                     if let Some(flight) = deployment.health.begin(group.members.len() == 1, now) {
-                        return Ok(Chosen { position, permit, flight });
+                        return Ok(Chosen { position, permit, flight, at_home });
                     }
                 }
                 Err(short) => wait = Some(wait.map_or(short.after, |wait| wait.min(short.after))),
@@ -76,6 +82,19 @@ impl Planned {
             full.note(position);
         }
         Err(self.nobody(world, &group, tagged, wait, now))
+    }
+
+    /// The deployment that a bond leads to, and whether it does when all are well.
+    fn keep_at(
+        &self,
+        world: &World,
+        group: &Group,
+        usable: impl Fn(usize) -> bool,
+        bond: Bond,
+    ) -> (Option<usize>, Option<bool>) {
+        let of = |position: usize| &world.deployments[group.members[position].deployment];
+        let open = |position: usize| of(position).health.open();
+        routing::bound(&group.members, self.tried, usable, open, |position| of(position).seed, bond).unzip()
     }
 
     fn pick(

@@ -9,6 +9,7 @@
 //! close / drop         -> settled or voided, one receipt, one event: exactly once, however it ends
 //! ```
 
+mod affinity;
 mod attempt;
 mod canned;
 mod choice;

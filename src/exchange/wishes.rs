@@ -10,6 +10,9 @@ use crate::vocabulary::{Fault, Kind};
 const TAGS_MAX: usize = 32;
 const TAG_BYTES_MAX: usize = 128;
 
+/// The most of a session's id that counts, in bytes.
+const SESSION_BYTES_MAX: usize = 256;
+
 /// LiteLLM's request headers that have an effect. They win over members of the body.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wishes {
@@ -21,6 +24,8 @@ pub(super) struct Wishes {
     pub(super) stream_timeout: Option<Duration>,
     /// `x-litellm-tags`.
     pub(super) tags: Vec<String>,
+    /// `x-litellm-session-id`.
+    pub(super) session: Option<Box<[u8]>>,
     /// `x-tollgate-explain`: the answer shall tell of every attempt.
     pub(super) explain: bool,
 }
@@ -36,6 +41,7 @@ impl Wishes {
             timeout: value(head, "x-litellm-timeout", "seconds above 0", request::seconds)?,
             stream_timeout: value(head, "x-litellm-stream-timeout", "seconds above 0", request::seconds)?,
             tags: tags(head),
+            session: session(head),
             explain: (head.header)("x-tollgate-explain").is_some_and(|value| matches!(value, b"1" | b"true")),
         })
     }
@@ -56,6 +62,11 @@ fn value<T>(
             Err(Fault::client(Kind::BadRequest, text).param(name))
         }
     }
+}
+
+fn session(head: &Head<'_>) -> Option<Box<[u8]>> {
+    let id = (head.header)("x-litellm-session-id")?.trim_ascii();
+    (!id.is_empty()).then(|| id.get(..SESSION_BYTES_MAX).unwrap_or(id).into())
 }
 
 fn tags(head: &Head<'_>) -> Vec<String> {

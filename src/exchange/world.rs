@@ -14,7 +14,7 @@ use crate::ledger::{AccountId, Memory, Scope, Terms, Window};
 use crate::policy::{DeploymentLimits, KeyRing};
 use crate::pricing::{Book, Price};
 use crate::provider::{self, Auth, Call, Provider, Target};
-use crate::routing::{Health, Pattern, RetryBudget, Table};
+use crate::routing::{self, Health, Pattern, RetryBudget, Table};
 use crate::telemetry::{DeploymentName, Handles, KeyName, LabelBook, Telemetry};
 use crate::vocabulary::{Clock, KeyHash};
 
@@ -76,6 +76,8 @@ pub struct Deployment {
     pub limits: DeploymentLimits,
     /// How it fares.
     pub health: Arc<Health>,
+    /// Its number where requests are kept at one deployment.
+    pub seed: u64,
     /// `model_info.id`, for the headers of answers.
     pub shown_id: http::HeaderValue,
     /// `provider/model`, for the headers of answers.
@@ -260,6 +262,7 @@ fn build_deployment(
         auth,
         limits,
         health: before.map(|known| known.health.clone()).unwrap_or_default(),
+        seed: routing::seed(&deployment.id),
         shown_id: shown(&deployment.id),
         shown_name: shown(&format!("{}/{}", deployment.provider, deployment.model)),
         shown_base: shown(&origin(deployment)),

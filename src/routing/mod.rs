@@ -1,5 +1,6 @@
 //! Model groups, aliases, wildcards, the choice of a deployment, and how deployments fare.
 
+mod bond;
 mod budget;
 mod failure;
 mod health;
@@ -9,6 +10,7 @@ mod shuffle;
 mod strategy;
 mod table;
 
+pub use bond::{Bond, bound, seed};
 pub use budget::RetryBudget;
 pub use failure::Failure;
 pub use health::{Flight, Health, Rest, Standing};

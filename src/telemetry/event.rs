@@ -86,6 +86,8 @@ pub struct ExchangeClosed<'a> {
     pub cost: PicoUsd,
     /// Whether there was a price; without one the cost is zero and flagged.
     pub price_known: bool,
+    /// Whether the last deployment was the one that the request's session, prompt or key leads to; None where none does.
+    pub at_home: Option<bool>,
     /// From the head to the end.
     pub t_total: Duration,
     /// From the last dispatch to the end of the upstream's answer.

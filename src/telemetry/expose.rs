@@ -192,6 +192,17 @@ impl Rows<'_> {
             CourseRead::FallbacksFailed => {
                 self.push_nonzero(&names, &[], course.fallbacks_failed.load(Ordering::Relaxed) as f64);
             }
+            CourseRead::Kept => {
+                for (word, count) in ["home", "away"].into_iter().zip(&course.at_home) {
+                    self.push_nonzero(&names, &[("at", word)], count.load(Ordering::Relaxed) as f64);
+                }
+            }
+            CourseRead::CachedShare => {
+                let prompt = course.prompt.load(Ordering::Relaxed);
+                if prompt > 0 {
+                    self.push(&names, &[], course.cached.load(Ordering::Relaxed) as f64 / prompt as f64);
+                }
+            }
             CourseRead::Retries => self.push_nonzero(&names, &[], course.retries.load(Ordering::Relaxed) as f64),
         }
     }

@@ -206,6 +206,14 @@ fn count_closed(closed: &ExchangeClosed<'_>) {
     if let (Target::Deployment(_), Some(attempt)) = (closed.target, last_attempt(closed)) {
         course.attempts.add(attempt.code());
     }
+    if let Some(at_home) = closed.at_home {
+        let [home, away] = &course.at_home;
+        if at_home { home } else { away }.fetch_add(1, Ordering::Relaxed);
+    }
+    if let Some(usage) = closed.usage.usage() {
+        course.prompt.fetch_add(usage.prompt, Ordering::Relaxed);
+        course.cached.fetch_add(usage.cache_read.min(usage.prompt), Ordering::Relaxed);
+    }
     if closed.attempts > 1 {
         course.retries.fetch_add(u64::from(closed.attempts - 1), Ordering::Relaxed);
     }

@@ -70,6 +70,10 @@ pub(super) enum CourseRead {
     Cooled,
     FallbacksAnswered,
     FallbacksFailed,
+    /// By whether it was theirs.
+    Kept,
+    /// Cached input tokens over all.
+    CachedShare,
 }
 
 /// Which histogram.
@@ -162,7 +166,9 @@ impl Source {
                 CourseRead::Timed(timed, _) => timed.bounds().len() + 3,
                 CourseRead::Attempts | CourseRead::AttemptsFailed => ATTEMPT_SLOTS,
                 CourseRead::Cooled => COOLED_SLOTS,
-                CourseRead::AttemptsTotal
+                CourseRead::Kept => 2,
+                CourseRead::CachedShare
+                | CourseRead::AttemptsTotal
                 | CourseRead::AttemptsAnswered
                 | CourseRead::Retries
                 | CourseRead::FallbacksAnswered

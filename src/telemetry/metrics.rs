@@ -13,6 +13,7 @@ const AT_STATUS: &[&str] =
 const AT_KIND: &[&str] = &["endpoint", "key", "key_hash", "model_group", "deployment", "provider", "kind"];
 /// Labels of courses.
 const ON: &[&str] = &["model_group", "deployment", "provider"];
+const ON_AT: &[&str] = &["model_group", "deployment", "provider", "at"];
 const ON_OUTCOME: &[&str] = &["model_group", "deployment", "provider", "outcome"];
 /// LiteLLM's label sets.
 const L_PROXY: &[&str] = &[
@@ -116,6 +117,10 @@ metrics! {
         "Attempts at a deployment, by how they ended.";
     "tollgate_retries_total" Counter ON, Course(C::Retries),
         "Attempts beyond the first, under the deployment tried last.";
+    "tollgate_affinity_requests_total" Counter ON_AT, Course(C::Kept),
+        "Requests that affinity keeps at one deployment, by whether they came to theirs (home) or to another (away).";
+    "tollgate_cached_tokens_ratio" Gauge ON, Course(C::CachedShare),
+        "Input tokens read from the provider's cache, as a share of all input tokens since the process started.";
     "tollgate_outcomes_total" Counter &["outcome"], Global(G::Outcomes),
         "Exchanges that ended, by outcome.";
     "tollgate_stream_outcomes_total" Counter &["outcome"], Global(G::StreamOutcomes),

@@ -112,6 +112,11 @@ pub(super) struct Course {
     /// Requests that came from another group, and how those ended.
     pub(super) fallbacks_answered: AtomicU64,
     pub(super) fallbacks_failed: AtomicU64,
+    /// Requests that are kept at one deployment and came to theirs, and that came to another.
+    pub(super) at_home: [AtomicU64; 2],
+    /// Input tokens, and those of them that were read from the provider's cache.
+    pub(super) prompt: AtomicU64,
+    pub(super) cached: AtomicU64,
 }
 
 impl Course {
@@ -129,6 +134,9 @@ impl Course {
             cooled: Slots::default(),
             fallbacks_answered: AtomicU64::new(0),
             fallbacks_failed: AtomicU64::new(0),
+            at_home: Default::default(),
+            prompt: AtomicU64::new(0),
+            cached: AtomicU64::new(0),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Build, entries, small, text, truth};
-use crate::config::routing::{Cooling, EXCEPTIONS, Fallback, PerException, RetryPolicy, Routing, Strategy};
+use super::{Build, entries, names, small, text, truth};
+use crate::config::routing::{Affinity, Cooling, EXCEPTIONS, Fallback, PerException, RetryPolicy, Routing, Strategy};
 use crate::config::value;
 use crate::config::yaml::{Entry, Node, Value};
 
@@ -36,6 +36,11 @@ impl Build<'_> {
             pre_call_checks: truth(self.router, "enable_pre_call_checks").unwrap_or(false),
             tag_filtering: truth(self.router, "enable_tag_filtering").unwrap_or(false),
             tags_match_any: truth(self.router, "tag_filtering_match_any").unwrap_or(true),
+            affinity: Affinity::of(&names(self.router, "optional_pre_call_checks")),
+            group_affinity: entries(self.router, "model_group_affinity_config")
+                .iter()
+                .map(|entry| (entry.key.clone(), Affinity::of(&value::names(&entry.value).unwrap_or_default())))
+                .collect(),
             cooling: self.cooling(),
         }
     }

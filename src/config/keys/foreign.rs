@@ -37,6 +37,7 @@ const NOTES: &[(&str, &str)] = &[
     ("database_url", "keys are declared under `virtual_keys`"),
     ("max_end_user_budget", "end users are not limited"),
     ("provider_budget_config", "providers are not limited"),
+    ("deployment_affinity_ttl_seconds", "affinity is by hash: nothing is remembered that could run out"),
     ("forward_headers", "headers of the client's are passed on from a fixed list only"),
 ];
 
@@ -155,8 +156,7 @@ const ROUTER: &str = "\
     default_litellm_params default_max_parallel_requests default_priority deployment_affinity_ttl_seconds \
     enable_health_check_routing \
     enable_weighted_failover fallback_access_check fallback_budget_check guardrail_list \
-    health_check_ignore_transient_errors health_check_staleness_threshold model_group_affinity_config \
-    optional_pre_call_checks plugins polling_interval provider_budget_config redis_db \
+    health_check_ignore_transient_errors health_check_staleness_threshold plugins polling_interval provider_budget_config redis_db \
     redis_host redis_password redis_port redis_ssl redis_url router_general_settings routing_groups \
     search_tools set_verbose tag_routing_prefix";
 

@@ -137,6 +137,23 @@ pub(super) const KEYS: &[Key] = &[
         "true",
     ),
     Key::new(
+        "router_settings.optional_pre_call_checks",
+        Kind::Checks,
+        "none",
+        "Keep requests at one deployment while it is well and has no more than one and a half times its share of the open requests: \
+         session_affinity those of a session (`x-litellm-session-id`, `litellm_session_id`, metadata.session_id), \
+         prompt_caching those with the same long beginning (of 4 KiB or more) or prompt_cache_key, deployment_affinity \
+         those of a key.",
+        "[session_affinity, prompt_caching]",
+    ),
+    Key::new(
+        "router_settings.model_group_affinity_config",
+        Kind::ChecksOf,
+        "optional_pre_call_checks",
+        "The same for single model groups.",
+        "{example-chat: [prompt_caching]}",
+    ),
+    Key::new(
         "router_settings.enable_tag_filtering",
         Kind::Bool,
         "false",

@@ -323,6 +323,10 @@ impl Fields {
             let user = json::as_str(user.of(value.body)).map(|user| cut(&user, USER_BYTES_MAX));
             self.user = self.user.take().or(user);
         }
+        if let Some(at) = json::find(value.body, value.at, "session_id").map_err(|error| bad_json(&error))? {
+            let session = Value { body: value.body, at }.session();
+            self.wishes.session = self.wishes.session.take().or(session);
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Value, wrong_type};
+use super::{Value, cut, wrong_type};
 use crate::json;
 use crate::vocabulary::{Fault, Kind, ModelName};
 
@@ -10,6 +10,8 @@ use crate::vocabulary::{Fault, Kind, ModelName};
 const FALLBACKS_MAX: usize = 16;
 /// The most retries that a request may ask for.
 const RETRIES_MAX: u64 = 100;
+/// The most of a session's id that counts, in bytes.
+const SESSION_BYTES_MAX: usize = 256;
 /// The longest name of a region, in bytes.
 const REGION_BYTES_MAX: usize = 64;
 /// The longest time that a request may ask for, in seconds.
@@ -30,6 +32,8 @@ pub struct Wishes {
     pub no_fallbacks: bool,
     /// `allowed_model_region`: deployments elsewhere are not asked.
     pub region: Option<String>,
+    /// `litellm_session_id`, or `session_id` of the metadata; cut to 256 bytes.
+    pub session: Option<String>,
 }
 
 impl Wishes {
@@ -42,6 +46,7 @@ impl Wishes {
             "stream_timeout" => self.stream_timeout = value.seconds("stream_timeout")?,
             "fallbacks" => self.fallbacks = value.fallbacks()?,
             "disable_fallbacks" => self.no_fallbacks = value.boolean("disable_fallbacks")?.unwrap_or(false),
+            "litellm_session_id" => self.session = value.session().or_else(|| self.session.take()),
             "allowed_model_region" => self.region = value.region()?,
             _ => {}
         }
@@ -75,6 +80,11 @@ impl Value<'_> {
         }
         let text = std::str::from_utf8(self.bytes()).unwrap_or_default();
         seconds(text).map(Some).ok_or_else(|| wrong_type(name, "seconds above 0", self.bytes()))
+    }
+
+    /// What is no text names no session.
+    pub(super) fn session(&self) -> Option<String> {
+        json::as_str(self.bytes()).map(|id| cut(&id, SESSION_BYTES_MAX)).filter(|id| !id.is_empty())
     }
 
     fn region(&self) -> Result<Option<String>, Fault> {
