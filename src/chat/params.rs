@@ -81,13 +81,13 @@ pub fn given<'c>(chat: &'c Chat<'_>) -> Vec<&'c str> {
 pub fn settle<'a>(
     chat: &mut Chat<'a>,
     supported: &[&str],
-    allowed: &[String],
+    allowed: &[&str],
     unsupported: Unsupported,
     provider: &str,
     model: &str,
 ) -> Result<Vec<String>, Fault> {
     let is_supported = |name: &str| supported.contains(&name);
-    let is_allowed = |name: &str| allowed.iter().any(|allowed| allowed == name);
+    let is_allowed = |name: &str| allowed.contains(&name);
     let mut bad: Vec<String> = Vec::new();
     for typed in TYPED.iter().filter(|typed| (typed.is_given)(chat) && !is_supported(typed.name)).collect::<Vec<_>>() {
         if is_allowed(typed.name) {
@@ -111,13 +111,19 @@ pub fn settle<'a>(
     if bad.is_empty() || unsupported == Unsupported::Drop {
         return Ok(bad);
     }
+    Err(unsupported_params(bad, provider, model))
+}
+
+/// The refusal of parameters that a provider does not take: a 400 that names them, in LiteLLM's words.
+pub fn unsupported_params(mut bad: Vec<String>, provider: &str, model: &str) -> Fault {
     let list = bad.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
     let text = format!(
         "litellm.UnsupportedParamsError: {provider} does not support parameters: [{list}], for model={model}. \
          To drop these, set `litellm.drop_params=True` or for proxy:\n\n`litellm_settings:\n drop_params: true`\n. \
          If you want to use these params dynamically send allowed_openai_params=[{list}] in your request."
     );
-    Err(Fault::client(Kind::BadRequest, text).param(bad.swap_remove(0)))
+    let fault = Fault::client(Kind::BadRequest, text);
+    if bad.is_empty() { fault } else { fault.param(bad.swap_remove(0)) }
 }
 
 #[cfg(test)]
@@ -152,7 +158,7 @@ mod tests {
     #[test]
     fn or_forced() {
         let mut chat = chat();
-        let allowed = ["n".to_owned(), "logit_bias".to_owned()];
+        let allowed = ["n", "logit_bias"];
         settle(&mut chat, &["temperature"], &allowed, Unsupported::Refuse, "anthropic", "claude").unwrap();
         assert_eq!(chat.choices, Some(2));
         assert_eq!(&*chat.extra[0].0, "logit_bias");

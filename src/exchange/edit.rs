@@ -3,16 +3,26 @@
 use bytes::Bytes;
 
 use super::Deployment;
+use super::params::Fitted;
 use super::plan::Planned;
 use super::way::BETA;
 use crate::dialect::Endpoint;
 use crate::json::{self, Edits, Segments};
 use crate::provider::{Carry, Framing, ModelPlace, StreamUsage};
 
+/// What no client may leave out of its own call: there would be none.
+const WHOLE: [&str; 6] = ["messages", "input", "prompt", "contents", "stream", "query"];
+
 type Members = smallvec::SmallVec<[usize; 8]>;
 
 /// The body for a provider that speaks the client's dialect.
-pub(super) fn carried(planned: &Planned, deployment: &Deployment, model: &str, carry: &Carry) -> Segments {
+pub(super) fn carried(
+    planned: &Planned,
+    deployment: &Deployment,
+    model: &str,
+    carry: &Carry,
+    fitted: &Fitted,
+) -> Segments {
     let request = &planned.request;
     if let Some(form) = &request.form {
         return form.with_model(&request.body, model, carry.model == ModelPlace::Member);
@@ -24,6 +34,8 @@ pub(super) fn carried(planned: &Planned, deployment: &Deployment, model: &str, c
         ModelPlace::Path => dropped.extend(request.model_member),
     }
     dropped.extend(carry.cut.iter().filter_map(|name| request.document.find(&request.body, name)));
+    dropped.extend(fitted.cut.iter().copied());
+    rename(planned, fitted, &mut dropped, &mut edits);
     dropped.sort_unstable();
     dropped.dedup();
     dropped.iter().for_each(|member| edits.cut(*member));
@@ -34,7 +46,11 @@ pub(super) fn carried(planned: &Planned, deployment: &Deployment, model: &str, c
     }
     betas(planned, carry, &mut edits);
     stream_usage(planned, deployment, &dropped, &mut edits);
-    defaults(planned, deployment, &dropped, &mut edits);
+    words(planned, carry, &dropped, &mut edits);
+    if carry.quirks.system_only {
+        roles(planned, &mut edits);
+    }
+    defaults(planned, deployment, &dropped, carry.quirks.renamed, &mut edits);
     extra_body(planned, deployment, &dropped, &mut edits);
     output_cap(planned, deployment, &dropped, &mut edits);
     json::splice(&request.body, &request.document, &edits).join()
@@ -47,12 +63,47 @@ pub(super) fn in_clients_form(planned: &Planned, deployment: &Deployment) -> Byt
     let mut edits = Edits::new();
     let dropped = dropped(planned, deployment);
     dropped.iter().for_each(|member| edits.cut(*member));
-    defaults(planned, deployment, &dropped, &mut edits);
+    defaults(planned, deployment, &dropped, &[], &mut edits);
     output_cap(planned, deployment, &dropped, &mut edits);
     if edits.is_empty() {
         return request.body.clone();
     }
     json::splice(&request.body, &request.document, &edits).to_bytes()
+}
+
+/// Gives parameters the name that the provider has for them, unless they are left out.
+fn rename(planned: &Planned, fitted: &Fitted, dropped: &mut Members, edits: &mut Edits) {
+    let request = &planned.request;
+    for (member, theirs) in &fitted.renamed {
+        if !dropped.contains(member) {
+            edits.insert(theirs, request.document.members[*member].value.of(&request.body));
+            dropped.push(*member);
+        }
+    }
+}
+
+/// Says in the provider's words what it has other words for.
+fn words(planned: &Planned, carry: &Carry, dropped: &[usize], edits: &mut Edits) {
+    for (name, ours, theirs) in carry.quirks.words {
+        let Some(member) = present(planned, dropped, name) else { continue };
+        let value = planned.request.document.members[member].value;
+        if json::as_str(value.of(&planned.request.body)).as_deref() == Some(*ours) {
+            edits.replace(value, json::quote(theirs));
+        }
+    }
+}
+
+/// Calls a developer a system.
+fn roles(planned: &Planned, edits: &mut Edits) {
+    let request = &planned.request;
+    let Some(messages) = request.document.find(&request.body, "messages") else { return };
+    for message in json::elements(&request.body, request.document.members[messages].value) {
+        if let Ok(Some(role)) = json::find(&request.body, message, "role")
+            && role.of(&request.body) == b"\"developer\""
+        {
+            edits.replace(role, Bytes::from_static(b"\"system\""));
+        }
+    }
 }
 
 /// Anthropic's betas stand in the body where Bedrock has the model.
@@ -80,6 +131,8 @@ fn model_member(planned: &Planned, model: &str, edits: &mut Edits) {
 fn dropped(planned: &Planned, deployment: &Deployment) -> Members {
     let request = &planned.request;
     let configured = deployment.settings.additional_drop_params.iter();
+    let configured =
+        configured.chain(request.wishes.dropped_params.iter().filter(|name| !WHOLE.contains(&name.as_str())));
     let named = configured.filter_map(|name| request.document.find(&request.body, name));
     let mut dropped: Members = request.gateway_only.iter().copied().chain(named).collect();
     dropped.sort_unstable();
@@ -126,8 +179,14 @@ fn present(planned: &Planned, dropped: &[usize], name: &str) -> Option<usize> {
     request.document.find(&request.body, name).filter(|member| !dropped.contains(member))
 }
 
-/// Adds the deployment's defaults. Gemini's requests have none of these names at the top.
-fn defaults(planned: &Planned, deployment: &Deployment, dropped: &[usize], edits: &mut Edits) {
+/// Adds the deployment's defaults, by the provider's names. Gemini's requests have none of these names at the top.
+fn defaults(
+    planned: &Planned,
+    deployment: &Deployment,
+    dropped: &[usize],
+    renamed: &[(&'static str, &'static str)],
+    edits: &mut Edits,
+) {
     let request = &planned.request;
     if request.endpoint.is_gemini() {
         return;
@@ -135,8 +194,15 @@ fn defaults(planned: &Planned, deployment: &Deployment, dropped: &[usize], edits
     let extra = &deployment.settings.extra_body;
     for (name, value) in &deployment.settings.defaults {
         let bounded = is_output_cap(name) && (!request.output_caps.is_empty() || planned.output_cap.is_some());
-        if present(planned, dropped, name).is_none() && !bounded && !extra.iter().any(|(extra, _)| extra == name) {
-            edits.insert(name, value.as_bytes());
+        let theirs = renamed.iter().find(|(ours, _)| ours == name).map(|(_, theirs)| *theirs);
+        let given = match theirs {
+            Some(theirs) => {
+                [name.as_str(), theirs].iter().any(|name| request.document.find(&request.body, name).is_some())
+            }
+            None => present(planned, dropped, name).is_some(),
+        };
+        if !given && !bounded && !extra.iter().any(|(extra, _)| extra == name) {
+            edits.insert(theirs.unwrap_or(name), value.as_bytes());
         }
     }
 }

@@ -27,6 +27,7 @@ mod local;
 mod mask;
 mod offer;
 mod opening;
+mod params;
 mod pass;
 mod plan;
 mod reply;

@@ -77,7 +77,9 @@ impl Offers {
 fn bound(request: &Request, deployment: &Deployment) -> Option<u64> {
     let settings = &deployment.settings;
     let insisted = settings.extra_body.iter().filter(|(name, _)| is_output_cap(name));
-    let dropped = |name: &str| settings.additional_drop_params.iter().any(|dropped| dropped == name);
+    let dropped = |name: &str| {
+        settings.additional_drop_params.iter().chain(&request.wishes.dropped_params).any(|dropped| dropped == name)
+    };
     let replaced = |name: &str| settings.extra_body.iter().any(|(insisted, _)| insisted == name);
     let own = request.output_caps.iter().filter(|cap| !dropped(cap.name) && !replaced(cap.name)).map(|cap| cap.tokens);
     let defaults = settings.defaults.iter().filter(|(name, _)| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use super::plan::Planned;
-use super::{Deployment, edit};
+use super::{Deployment, edit, params};
 use crate::chat::{self, Unsupported};
 use crate::dialect::{self, Dialect, Endpoint};
 use crate::json::Segments;
@@ -65,9 +65,11 @@ impl Planned {
         if let Some(carry) = provider.carry(endpoint, model) {
             let call = Call { endpoint, model, stream: self.request.stream };
             let path = deployment.path(&call).ok_or_else(|| no_path(&provider.path(&deployment.target, &call)))?;
-            let body = edit::carried(self, deployment, model, &carry);
+            let fitted = params::fit(self, deployment, model, carry.quirks)?;
+            let body = edit::carried(self, deployment, model, &carry, &fitted);
             let headers = self.own_headers(deployment, &carry);
-            return Ok(Spoken { headers, ..Spoken::of(Way::Carried(carry), path, body) });
+            let dropped = fitted.dropped;
+            return Ok(Spoken { headers, dropped, ..Spoken::of(Way::Carried(carry), path, body) });
         }
         // Counted here: a chat would be answered, and billed.
         if endpoint.is_count() {
@@ -137,16 +139,15 @@ impl Planned {
                 chat.extra.push((name.as_str().into(), value));
             }
         }
-        let drop = settings.drop_params.unwrap_or(self.common.world.settings.drop_params);
+        let say = self.say(deployment);
         // Other dialects have parameters of their own that clients send without being asked: those are not refused.
         let unsupported = match self.request.endpoint {
-            Endpoint::ChatCompletions if !drop => Unsupported::Refuse,
+            Endpoint::ChatCompletions if !say.drop => Unsupported::Refuse,
             _ => Unsupported::Drop,
         };
         let provider = deployment.provider.name();
         let supported = api.supported(ask.model);
-        let allowed = &settings.allowed_openai_params;
-        let mut dropped = chat::settle(&mut chat, supported, allowed, unsupported, provider, ask.model)?;
+        let mut dropped = chat::settle(&mut chat, supported, &say.allowed, unsupported, provider, ask.model)?;
         let written = api.write(&chat, ask)?;
         dropped.extend(written.dropped);
         let path = parse_path(&api.path(&deployment.target, ask.model, ask.stream))?;

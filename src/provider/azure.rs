@@ -3,7 +3,7 @@
 //! Reference: Azure OpenAI REST API, data plane inference (checked 2026-11).
 
 use super::target::{BadTarget, Target};
-use super::{Call, Carry, ChatApi, Provider, StreamUsage, openai, path_segment};
+use super::{Call, Carry, ChatApi, Provider, StreamUsage, openai, path_segment, quirks};
 use crate::config;
 use crate::dialect::Endpoint;
 
@@ -73,7 +73,7 @@ impl Provider for Azure {
             target.query
         )
     }
-    fn carry(&self, endpoint: Endpoint, _model: &str) -> Option<Carry> {
+    fn carry(&self, endpoint: Endpoint, model: &str) -> Option<Carry> {
         let plain = matches!(
             endpoint,
             Endpoint::ChatCompletions
@@ -86,7 +86,7 @@ impl Provider for Azure {
                 | Endpoint::Transcriptions
                 | Endpoint::Translations
         );
-        plain.then_some(Carry::PLAIN)
+        plain.then(|| Carry { quirks: quirks::of("azure", endpoint, model), ..Carry::PLAIN })
     }
 
     fn chat(&self, _model: &str) -> Option<&'static dyn ChatApi> {

@@ -1,5 +1,7 @@
 //! How a body is carried to a provider that speaks the client's dialect: by splice, byte for byte but for a few members.
 
+use super::quirks::{self, Quirks};
+
 /// Where the model stands in a carried request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModelPlace {
@@ -29,9 +31,12 @@ pub struct Carry {
     pub insert: &'static [(&'static str, &'static str)],
     /// How a stream comes back.
     pub framing: Framing,
+    /// Parameters that the provider has under another name, or not at all.
+    pub quirks: &'static Quirks,
 }
 
 impl Carry {
     /// As it is, with the provider's model.
-    pub const PLAIN: Self = Self { model: ModelPlace::Member, cut: &[], insert: &[], framing: Framing::Sse };
+    pub const PLAIN: Self =
+        Self { model: ModelPlace::Member, cut: &[], insert: &[], framing: Framing::Sse, quirks: &quirks::NONE };
 }

@@ -1,7 +1,7 @@
 //! Vendors with OpenAI's API: a table row each.
 
 use super::target::{BadTarget, Target};
-use super::{Call, CallApi, Carry, ChatApi, Provider, StreamUsage, openai, rerank};
+use super::{Call, CallApi, Carry, ChatApi, Provider, StreamUsage, openai, quirks, rerank};
 use crate::config;
 use crate::dialect::Endpoint;
 
@@ -16,6 +16,8 @@ pub(super) struct Row {
     output_cap: &'static str,
     // What it has besides chats, completions and embeddings, carried as the client wrote it.
     also: &'static [Endpoint],
+    // Where a base URL without a version means the first.
+    versioned: bool,
 }
 
 const fn row(name: &'static str, base: &'static str, key_env: &'static [&'static str]) -> Row {
@@ -28,6 +30,7 @@ const fn row(name: &'static str, base: &'static str, key_env: &'static [&'static
         stream_usage: StreamUsage::WhenAsked,
         output_cap: "max_tokens",
         also: &[],
+        versioned: false,
     }
 }
 
@@ -47,6 +50,7 @@ const fn own(
         stream_usage: StreamUsage::WhenAsked,
         output_cap: "max_tokens",
         also: &[],
+        versioned: false,
     }
 }
 
@@ -63,6 +67,11 @@ impl Row {
 
     const fn also(mut self, also: &'static [Endpoint]) -> Self {
         self.also = also;
+        self
+    }
+
+    const fn versioned(mut self) -> Self {
+        self.versioned = true;
         self
     }
 
@@ -93,6 +102,7 @@ pub(super) static ROWS: [Row; 44] = [
     row("mistral", "https://api.mistral.ai/v1", &["MISTRAL_API_KEY"])
         .also(&[MODERATIONS, TRANSCRIPTIONS])
         .base_from(&["MISTRAL_API_BASE"])
+        .versioned()
         .always_reports(),
     row("deepseek", "https://api.deepseek.com/v1", &["DEEPSEEK_API_KEY"])
         .also(&[RESPONSES])
@@ -141,6 +151,7 @@ pub(super) static ROWS: [Row; 44] = [
         stream_usage: StreamUsage::WhenAsked,
         output_cap: "max_tokens",
         also: &[],
+        versioned: false,
     },
     own("openai_like", None, &["OPENAI_LIKE_API_KEY"], &["OPENAI_LIKE_API_BASE"]).also(&[RERANK]),
     own("custom_openai", None, &["OPENAI_LIKE_API_KEY"], &["OPENAI_LIKE_API_BASE"]).also(&[
@@ -178,7 +189,7 @@ pub(super) static ROWS: [Row; 44] = [
     row("minimax", "https://api.minimax.io/v1", &["MINIMAX_API_KEY"]),
     row("vercel_ai_gateway", "https://ai-gateway.vercel.sh/v1", &["VERCEL_AI_GATEWAY_API_KEY"]),
     row("wandb", "https://api.inference.wandb.ai/v1", &["WANDB_API_KEY"]),
-    row("codestral", "https://codestral.mistral.ai/v1", &["CODESTRAL_API_KEY"]).always_reports(),
+    row("codestral", "https://codestral.mistral.ai/v1", &["CODESTRAL_API_KEY"]).versioned().always_reports(),
     own(
         "docker_model_runner",
         Some("http://127.0.0.1:12434/engines/v1"),
@@ -234,6 +245,9 @@ impl Provider for Row {
         let missing =
             BadTarget { what: "api_base", expected: "the server's URL like http://host:8000/v1", found: String::new() };
         let mut target = Target::parse(deployment.api_base.as_deref().or(self.base).ok_or(missing)?)?;
+        if self.versioned && !target.ends_in_version() {
+            target.base_path.push_str("/v1");
+        }
         target.add_configured(deployment)?;
         if let Some(key) = &deployment.api_key {
             target.add_bearer(key)?;
@@ -254,7 +268,8 @@ impl Provider for Row {
             return None;
         }
         let usual = matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings);
-        (usual || self.also.contains(&endpoint)).then_some(Carry::PLAIN)
+        (usual || self.also.contains(&endpoint))
+            .then(|| Carry { quirks: quirks::of(self.name, endpoint, model), ..Carry::PLAIN })
     }
 
     fn chat(&self, _model: &str) -> Option<&'static dyn ChatApi> {

@@ -15,6 +15,7 @@ mod gemini;
 mod members;
 mod ollama;
 mod openai;
+mod quirks;
 mod refuse;
 mod rerank;
 mod speech;
@@ -24,6 +25,7 @@ mod voyage;
 
 pub use auth::{Auth, Fetch, Fetched, Unsigned, Want};
 pub use carry::{Carry, Framing, ModelPlace};
+pub use quirks::Quirks;
 pub use speech::{Ask, CallApi, ChatApi, Written};
 pub use target::{BadTarget, Target};
 

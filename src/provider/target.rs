@@ -78,6 +78,11 @@ impl Target {
         format!("{base}{path}")
     }
 
+    /// Whether the base path ends in a version, like `/v1`.
+    pub(super) fn ends_in_version(&self) -> bool {
+        is_version(self.base_path.rsplit('/').next().unwrap_or_default())
+    }
+
     /// All headers of a request to this target but its length, written from scratch.
     pub fn request_headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 5);

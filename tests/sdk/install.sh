@@ -37,6 +37,17 @@ install_schemas() {
     cp "$list" "$venv/made-from"
 }
 
+# What requests are compared with.
+install_litellm() {
+  local list=$here/litellm.txt venv=$target/litellm
+  is_whole "$list" "$venv" && return
+  say "fetching LiteLLM into ${venv#"$PWD"/}"
+  rm -rf "$venv"
+  python3 -m venv "$venv" &&
+    "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --only-binary :all: -r "$list" &&
+    cp "$list" "$venv/made-from"
+}
+
 # install_modules NAME WHAT: the packages of the folder NAME.
 install_modules() {
   local list=$here/$1/package-lock.json modules=$target/$1
@@ -54,6 +65,7 @@ if [ "${1:-}" = agents ]; then
 else
   install_python </dev/null >&2 || missing+=("the Python SDKs")
   install_schemas </dev/null >&2 || missing+=("the schema validator")
+  install_litellm </dev/null >&2 || missing+=("LiteLLM")
   install_modules node "the Node SDKs" </dev/null >&2 || missing+=("the Node SDKs")
 fi
 

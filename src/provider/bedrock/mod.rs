@@ -52,6 +52,7 @@ const MESSAGES: Carry = Carry {
     cut: &["model", "stream"],
     insert: &[("anthropic_version", "\"bedrock-2023-05-31\"")],
     framing: Framing::AwsChunks,
+    ..Carry::PLAIN
 };
 
 impl Provider for Bedrock {

@@ -27,7 +27,7 @@ use crate::vocabulary::{Fault, Metered};
 
 use super::speech::{Ask, CallApi, ChatApi, Written};
 use super::target::{BadTarget, Target};
-use super::{Call, Carry, Framing, ModelPlace, Provider, StreamUsage, path_segment};
+use super::{Call, Carry, ModelPlace, Provider, StreamUsage, path_segment};
 
 /// Where the API is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) enum Flavour {
 }
 
 /// A body that is carried: the model stands in the path.
-pub(super) const CARRY: Carry = Carry { model: ModelPlace::Path, cut: &[], insert: &[], framing: Framing::Sse };
+pub(super) const CARRY: Carry = Carry { model: ModelPlace::Path, ..Carry::PLAIN };
 
 /// The API's version, where the base URL does not name one.
 const VERSION: &str = "/v1beta";
@@ -58,10 +58,7 @@ pub(super) struct Generate {
 
 /// The base URL's path with a version.
 fn base_path(target: &Target) -> String {
-    let last = target.base_path.rsplit('/').next().unwrap_or_default();
-    let versioned =
-        last.starts_with('v') && last.get(1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    format!("{}{}", target.base_path, if versioned { "" } else { VERSION })
+    format!("{}{}", target.base_path, if target.ends_in_version() { "" } else { VERSION })
 }
 
 /// `{collection}/{name}` of a model: `models/` unless it names another (`tunedModels/x`).

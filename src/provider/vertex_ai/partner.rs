@@ -54,6 +54,7 @@ const MESSAGES: Carry = Carry {
     cut: &[],
     insert: &[("anthropic_version", "\"vertex-2023-10-16\"")],
     framing: Framing::Sse,
+    ..Carry::PLAIN
 };
 
 /// Counting has one path for all models.

@@ -14,6 +14,8 @@ const RETRIES_MAX: u64 = 100;
 const SESSION_BYTES_MAX: usize = 256;
 /// The longest name of a region, in bytes.
 const REGION_BYTES_MAX: usize = 64;
+/// The most parameters that a request may name to drop or to allow.
+const PARAMS_MAX: usize = 64;
 /// The longest time that a request may ask for, in seconds.
 const SECONDS_MAX: f64 = 604_800.0;
 
@@ -34,6 +36,12 @@ pub struct Wishes {
     pub region: Option<String>,
     /// `litellm_session_id`, or `session_id` of the metadata; cut to 256 bytes.
     pub session: Option<String>,
+    /// `drop_params`: what the provider does not take is left out.
+    pub drop_params: Option<bool>,
+    /// `additional_drop_params`: what is left out in any case, by name.
+    pub dropped_params: Vec<String>,
+    /// `allowed_openai_params`: what is passed on in any case, by name.
+    pub allowed_params: Vec<String>,
 }
 
 impl Wishes {
@@ -48,6 +56,9 @@ impl Wishes {
             "disable_fallbacks" => self.no_fallbacks = value.boolean("disable_fallbacks")?.unwrap_or(false),
             "litellm_session_id" => self.session = value.session().or_else(|| self.session.take()),
             "allowed_model_region" => self.region = value.region()?,
+            "drop_params" => self.drop_params = value.boolean("drop_params")?,
+            "additional_drop_params" => self.dropped_params = value.names("additional_drop_params")?,
+            "allowed_openai_params" => self.allowed_params = value.names("allowed_openai_params")?,
             _ => {}
         }
         Ok(())
@@ -94,6 +105,19 @@ impl Value<'_> {
             return Err(Fault::client(Kind::BadRequest, text).param("allowed_model_region"));
         }
         Ok(region)
+    }
+
+    fn names(&self, field: &'static str) -> Result<Vec<String>, Fault> {
+        if json::is_null(self.bytes()) {
+            return Ok(Vec::new());
+        }
+        let wrong = || wrong_type(field, "an array of at most 64 names of parameters", self.bytes());
+        if self.kind() != Some(json::Kind::Array) {
+            return Err(wrong());
+        }
+        let name = |element: json::Span| json::as_str(element.of(self.body)).map(|name| name.into_owned());
+        let names: Option<Vec<_>> = json::elements(self.body, self.at).take(PARAMS_MAX + 1).map(name).collect();
+        names.filter(|names| names.len() <= PARAMS_MAX).ok_or_else(wrong)
     }
 
     fn fallbacks(&self) -> Result<Option<Vec<ModelName>>, Fault> {
@@ -157,6 +181,9 @@ mod tests {
             (r#""disable_fallbacks":"yes""#, "disable_fallbacks"),
             (r#""allowed_model_region":["eu"]"#, "allowed_model_region"),
             (r#""allowed_model_region":" ""#, "allowed_model_region"),
+            (r#""drop_params":1"#, "drop_params"),
+            (r#""additional_drop_params":"user""#, "additional_drop_params"),
+            (r#""allowed_openai_params":[1]"#, "allowed_openai_params"),
         ] {
             let fault = read(members).unwrap_err();
             assert_eq!((fault.kind, fault.param.as_deref()), (Kind::BadRequest, Some(param)), "{members}");
