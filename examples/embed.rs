@@ -56,7 +56,7 @@ fn gate() -> Result<Arc<Gate>, Box<dyn Error>> {
     let settings = settings.ok_or_else(|| format!("{:?}", report.findings))?;
     let clock = Clock::machine();
     let log = Options { log: LogTo::StderrJson, series_max: SERIES_MAX, started_ms: clock.now().wall_ms };
-    Ok(Gate::new(settings, Surroundings { clock, ledger: Arc::new(Memory::new()), telemetry: Telemetry::new(log) })?)
+    Ok(Gate::new(settings, Surroundings::new(clock, Arc::new(Memory::new()), Telemetry::new(log)))?)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

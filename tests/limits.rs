@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use tollgate::config::{Budget, VirtualKey};
-use tollgate::ledger::{AccountId, Ledger, Memory, Refusal, Scope, Terms, Window};
-use tollgate::policy::{Ask, Bucket, Denied, DeploymentLimits, KeyLimits, KeyRing, LimitType};
+use tollgate::ledger::{AccountId, Ledger, Memory, Part, Refusal, Scope, Terms, Window};
+use tollgate::policy::{Ask, Bucket, Denied, DeploymentLimits, KeyRing, LimitType, ScopeLimits};
 use tollgate::vocabulary::{Clock, Fault, KeyHash, Kind, PicoUsd};
 
 const THREADS: usize = 16;
@@ -17,6 +17,7 @@ const MORNING: i64 = 1_795_226_400_000;
 fn virtual_key() -> VirtualKey {
     VirtualKey {
         hash: KeyHash::of("sk-limits-0123456789"),
+        account: None,
         shown: Some("sk-...6789".to_owned()),
         alias: Some("ada".to_owned()),
         models: Vec::new(),
@@ -58,8 +59,16 @@ fn a_budget_for_ten_lets_ten_through_however_many_ask_at_once() {
     for _ in 0..20 {
         let ledger = Memory::new();
         let (limit, window) = (Some(price.times(10)), Window::forever());
-        ledger.account(id, Terms { scope: Scope::Global, limit, window: window.clone() }, clock.now());
-        ledger.account(AccountId::Global, Terms { scope: Scope::Global, limit: None, window }, clock.now());
+        ledger.account(
+            id,
+            Terms { scope: Scope::Global, part: Part::Whole, limit, window: window.clone() },
+            clock.now(),
+        );
+        ledger.account(
+            AccountId::Global,
+            Terms { scope: Scope::Global, part: Part::Whole, limit: None, window },
+            clock.now(),
+        );
         let admitted = AtomicU64::new(0);
         in_parallel(|hand| {
             // Both orders of asking: the ledger locks in its own.
@@ -81,7 +90,7 @@ fn a_budget_for_ten_lets_ten_through_however_many_ask_at_once() {
 #[test]
 fn voided_and_dropped_reservations_leave_nothing_behind() {
     let (ledger, clock) = (Memory::new(), Clock::manual(MORNING));
-    let terms = Terms { scope: Scope::Global, limit: Some(PicoUsd(5)), window: Window::forever() };
+    let terms = Terms { scope: Scope::Global, part: Part::Whole, limit: Some(PicoUsd(5)), window: Window::forever() };
     ledger.account(AccountId::Global, terms, clock.now());
     in_parallel(|hand| {
         for turn in 0..TRIES {
@@ -117,7 +126,8 @@ fn a_bucket_gives_out_exactly_its_tokens_however_many_hands_reach_in() {
 #[test]
 fn parallel_places_are_never_oversold_and_all_come_back() {
     let clock = Clock::manual(MORNING);
-    let limits = KeyLimits::of(&VirtualKey { max_parallel_requests: Some(3), ..virtual_key() }, None, clock.now());
+    let limits =
+        ScopeLimits::of_key(&VirtualKey { max_parallel_requests: Some(3), ..virtual_key() }, None, clock.now());
     let (open, most) = (AtomicU64::new(0), AtomicU64::new(0));
     in_parallel(|_| {
         for _ in 0..TRIES {
@@ -128,13 +138,13 @@ fn parallel_places_are_never_oversold_and_all_come_back() {
         }
     });
     assert!(most.load(Ordering::SeqCst) <= 3);
-    assert_eq!(limits.open(), Some(0));
+    assert_eq!(limits.open(), Some((0, 3)));
 }
 
 #[test]
 fn one_request_a_minute_sends_the_second_away_for_the_rest_of_it() {
     let clock = Clock::manual(MORNING);
-    let limits = KeyLimits::of(&VirtualKey { rpm_limit: Some(1), ..virtual_key() }, None, clock.now());
+    let limits = ScopeLimits::of_key(&VirtualKey { rpm_limit: Some(1), ..virtual_key() }, None, clock.now());
     let mut permit = limits.admit(&ask(10), clock.now()).unwrap();
     permit.sent();
     permit.settle(Some(10), clock.now());
@@ -158,7 +168,7 @@ fn one_request_a_minute_sends_the_second_away_for_the_rest_of_it() {
 #[test]
 fn a_debt_of_tokens_is_paid_back_before_anything_passes() {
     let clock = Clock::manual(MORNING);
-    let limits = KeyLimits::of(&VirtualKey { tpm_limit: Some(60), ..virtual_key() }, None, clock.now());
+    let limits = ScopeLimits::of_key(&VirtualKey { tpm_limit: Some(60), ..virtual_key() }, None, clock.now());
     let mut permit = limits.admit(&ask(10), clock.now()).unwrap();
     permit.sent();
     permit.settle(Some(150), clock.now());
@@ -174,8 +184,8 @@ fn a_debt_of_tokens_is_paid_back_before_anything_passes() {
 fn what_never_went_upstream_costs_nothing_and_what_did_costs_its_estimate() {
     let clock = Clock::manual(MORNING);
     let key = VirtualKey { rpm_limit: Some(10), tpm_limit: Some(100), ..virtual_key() };
-    let limits = KeyLimits::of(&key, None, clock.now());
-    let left = || limits.snapshot("fast", "gpt-4o", clock.now()).key.map(|level| level.unwrap().remaining());
+    let limits = ScopeLimits::of_key(&key, None, clock.now());
+    let left = || limits.snapshot("fast", "gpt-4o", clock.now()).whole.map(|level| level.unwrap().remaining());
     drop(limits.admit(&ask(40), clock.now()).unwrap());
     assert_eq!(left(), [10, 100]);
     let mut sent = limits.admit(&ask(40), clock.now()).unwrap();
@@ -194,7 +204,7 @@ fn what_never_went_upstream_costs_nothing_and_what_did_costs_its_estimate() {
 fn a_limit_on_a_model_binds_its_aliases_too() {
     let clock = Clock::manual(MORNING);
     let key = VirtualKey { model_rpm_limit: vec![("gpt-4o".to_owned(), 1)], ..virtual_key() };
-    let limits = KeyLimits::of(&key, None, clock.now());
+    let limits = ScopeLimits::of_key(&key, None, clock.now());
     limits.admit(&ask(1), clock.now()).unwrap().sent();
     let denied: Denied = limits.admit(&ask(1), clock.now()).unwrap_err();
     assert_eq!(denied.model.as_deref(), Some("gpt-4o"));
@@ -215,7 +225,7 @@ fn a_reload_forgives_nothing() {
     let after = build(&VirtualKey { rpm_limit: Some(100), ..key }, Some(&before));
     let limits = &after.find("sk-limits-0123456789").unwrap().limits;
     assert_eq!(limits.admit(&ask(1), clock.now()).unwrap_err().limit_type, LimitType::Parallel);
-    assert_eq!(limits.snapshot("fast", "gpt-4o", clock.now()).key[0].unwrap().remaining(), 90);
+    assert_eq!(limits.snapshot("fast", "gpt-4o", clock.now()).whole[0].unwrap().remaining(), 90);
     drop(held);
     assert!(limits.admit(&ask(1), clock.now()).is_ok());
 }
@@ -239,7 +249,7 @@ fn a_denied_budget_says_which_how_much_and_until_when() {
     let id = AccountId::Key(virtual_key().hash);
     let scope = Scope::Key { alias: Some("ada".to_owned()), shown: Some("sk-...6789".to_owned()) };
     let window = Window::parse(Some("1mo"), &jiff::tz::TimeZone::UTC).unwrap();
-    ledger.account(id, Terms { scope, limit: Some(PicoUsd::dollars(1)), window }, clock.now());
+    ledger.account(id, Terms { scope, part: Part::Whole, limit: Some(PicoUsd::dollars(1)), window }, clock.now());
     let half = PicoUsd::parse("0.5").unwrap();
     ledger.reserve(&[(id, half)], clock.now()).unwrap().settle(half, clock.now());
     let _open = ledger.reserve(&[(id, PicoUsd::parse("0.4").unwrap())], clock.now()).unwrap();

@@ -62,7 +62,7 @@ impl Scene {
         let (clock, ledger) = (Clock::manual(started_ms), Arc::new(Memory::new()));
         let listener = Arc::new(Listener::default());
         ledger.keep_with(listener.clone());
-        let world = World::build(settings, Surroundings { clock, ledger, telemetry }, None).unwrap();
+        let world = World::build(settings, Surroundings::new(clock, ledger, telemetry), None).unwrap();
         Self { world: Arc::new(world), listener }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tollgate::ledger::{
-    AccountId, Bookings, Hold, Ledger, Memory, Outcome, Receipt, Refusal, Scope, Statement, Tally, Terms, Window,
+    AccountId, Bookings, Hold, Ledger, Memory, Outcome, Part, Receipt, Refusal, Scope, Statement, Tally, Terms, Window,
 };
 use tollgate::vocabulary::{Clock, KeyHash, Metered, PicoUsd};
 
@@ -62,7 +62,7 @@ fn ids() -> [AccountId; 4] {
 
 fn terms(limit: Option<i128>, duration: Option<&str>) -> Terms {
     let window = Window::parse(duration, &TimeZone::UTC).unwrap();
-    Terms { scope: Scope::Global, limit: limit.map(PicoUsd), window }
+    Terms { scope: Scope::Global, part: Part::Whole, limit: limit.map(PicoUsd), window }
 }
 
 impl Sim {

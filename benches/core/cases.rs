@@ -98,7 +98,7 @@ fn world(text: &str) -> Result<Arc<World>, Failure> {
     let settings = settings.ok_or_else(|| format!("{:?}", report.findings))?;
     let clock = Clock::manual(1_795_226_400_000);
     let options = Options { log: LogTo::Nowhere, series_max: 10_000, started_ms: clock.now().wall_ms };
-    let around = Surroundings { clock, ledger: Arc::new(Memory::new()), telemetry: Telemetry::new(options) };
+    let around = Surroundings::new(clock, Arc::new(Memory::new()), Telemetry::new(options));
     Ok(Arc::new(World::build(settings, around, None)?))
 }
 

@@ -56,7 +56,7 @@ fn world(settings: Settings) -> Result<Arc<World>, String> {
     let clock = Clock::machine();
     let telemetry =
         Telemetry::new(Options { log: LogTo::Nowhere, series_max: SERIES_MAX, started_ms: clock.now().wall_ms });
-    let around = Surroundings { clock, ledger: Arc::new(Memory::new()), telemetry };
+    let around = Surroundings::new(clock, Arc::new(Memory::new()), telemetry);
     World::build(settings, around, None).map(Arc::new).map_err(|error| error.to_string())
 }
 

@@ -36,6 +36,12 @@ pub struct Settings {
     pub drop_params: bool,
     /// Global budget (`litellm_settings.max_budget` in `budget_duration`).
     pub budget: Option<Budget>,
+    /// `general_settings.apply_user_budget_to_team_keys`: a user's own budget and limits also bind keys of teams.
+    pub user_budgets_on_team_keys: bool,
+    /// `litellm_settings.max_end_user_budget`: for each customer without a budget of its own. Names a budget, or is one.
+    pub customer_budget: Option<CustomerBudget>,
+    /// Headers that name the customer (`general_settings.user_header_name`), lower case, beside LiteLLM's own.
+    pub customer_header: Option<String>,
     /// `litellm_settings.budget_exceeded_status_code`, 422 by default.
     pub budget_exceeded_status: u16,
     /// IANA name, `UTC` by default (`litellm_settings.timezone`): where budget windows begin.
@@ -182,6 +188,8 @@ pub struct Alias {
 pub struct VirtualKey {
     /// SHA-256 of the key: all that is kept.
     pub hash: KeyHash,
+    /// The hash its account has, where that is another: of the key that it replaced.
+    pub account: Option<KeyHash>,
     /// `sk-...` and the last four characters, where the key itself was given.
     pub shown: Option<String>,
     /// `key_alias`.
@@ -225,6 +233,15 @@ pub struct Budget {
     pub max: PicoUsd,
     /// `budget_duration` as typed (`30d`, `1mo`, `monthly` ...); None: for ever.
     pub duration: Option<String>,
+}
+
+/// `litellm_settings.max_end_user_budget` and `max_end_user_budget_id`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CustomerBudget {
+    /// Dollars, for ever.
+    Dollars(PicoUsd),
+    /// The id of a shared budget.
+    Shared(String),
 }
 
 /// `unknown_price`: zero and flagged (LiteLLM's way), or refused (`block_requests_for_models_without_pricing`).

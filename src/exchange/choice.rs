@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::caller::Caller;
 use super::plan::Planned;
 use super::{Deployment, World};
 use crate::config::Strategy;
@@ -221,10 +222,11 @@ impl Planned {
 
     // ---- region ----
 
-    /// The regions that the key and the request allow: all of them must.
+    /// The regions that the key, the customer and the request allow: all of them must.
     fn regions(&self) -> impl Iterator<Item = &str> {
-        let of_key = self.common.key_settings().and_then(|key| key.region.as_deref());
-        of_key.into_iter().chain(self.request.wishes.region.as_deref())
+        let of_key = self.common.caller.as_ref().and_then(Caller::key).and_then(|key| key.region.as_deref());
+        let of_others = self.common.others.iter().filter_map(|party| party.region.as_deref());
+        of_key.into_iter().chain(of_others).chain(self.request.wishes.region.as_deref())
     }
 
     /// Holds without `enable_pre_call_checks`: who says where data may go means it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::World;
+use super::caller::{self, Caller};
 use super::plan::{self, Planned};
 use super::retry::leads_on;
 use crate::config::Fallback;
@@ -226,11 +227,14 @@ impl Planned {
         Some(())
     }
 
-    /// The key's limits on this very model hold for whoever comes to it by a fallback, too.
+    /// Everybody's limits on this very model hold for whoever comes to it by a fallback, too.
     fn model_permit(&self, name: &ModelName, group: &Group, now: Now) -> Option<Option<Permit>> {
-        let Some(key) = self.common.caller.as_ref().and_then(|caller| caller.key()) else { return Some(None) };
+        let standing = self.common.caller.as_ref().and_then(Caller::standing);
+        if standing.is_none() && self.common.others.is_empty() {
+            return Some(None);
+        }
         let ask = Ask { requested: name.as_str(), group: &group.name, tokens: self.tokens };
-        key.limits.admit_model(&ask, now).ok().map(Some)
+        caller::admit_model(standing.map(|standing| &**standing), &self.common.others, &ask, now).ok().map(Some)
     }
 
     /// Holds more where the group may cost more than what is held; None if that cannot be paid, or nobody knows the price.

@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use smallvec::SmallVec;
 
+use super::caller::Caller;
 use super::local::{self, LocalAnswer};
+use super::party::Party;
 use super::pass::{self, Pass};
 use super::way::BETA;
 use super::wishes::Wishes;
 use super::{Ending, World};
 use crate::dialect::{self, Endpoint, PathStream, Route};
-use crate::policy::{Caller, Presented, present};
+use crate::policy::{Presented, present};
 use crate::telemetry::{self, KeyLabel, Target};
 use crate::vocabulary::{Fault, Kind, Now};
 
@@ -52,6 +55,10 @@ pub(super) struct Common {
     /// The call, once the path is known to be one: errors are told in its dialect.
     pub(super) call: Option<Endpoint>,
     pub(super) caller: Option<Caller>,
+    /// Whom the body named beside: a customer, tags.
+    pub(super) others: SmallVec<[Arc<Party>; 2]>,
+    /// The customer it is for.
+    pub(super) customer: Option<Arc<str>>,
     pub(super) key: KeyLabel,
     pub(super) target: Target,
     pub(super) client_ip: Option<IpAddr>,
@@ -72,6 +79,8 @@ impl Common {
             endpoint: telemetry::Endpoint::Other,
             call: None,
             caller: None,
+            others: SmallVec::new(),
+            customer: None,
             key: KeyLabel::Unknown,
             target: Target::None,
             client_ip,
@@ -185,7 +194,9 @@ impl Opened {
             Err(fault) => return Err(Refused::new(common, fault)),
         }
         match route {
-            Route::Call { endpoint, model, stream } => match announced(world, head).and_then(|()| Wishes::read(head)) {
+            Route::Call { endpoint, model, stream } => match announced(world, head)
+                .and_then(|()| Wishes::read(head, world.settings.customer_header.as_deref()))
+            {
                 Ok(wishes) => {
                     common.wishes = wishes;
                     let own_headers = own_headers(endpoint, head);
@@ -270,7 +281,7 @@ impl Opened {
 }
 
 fn admit(world: &World, head: &Head<'_>, common: &mut Common, now: Now) -> Result<(), Fault> {
-    if world.keys.is_empty() {
+    if world.is_open() {
         // Nobody set up keys: serve refuses to listen on a public address then.
         common.caller = Some(Caller::Master);
         common.key = KeyLabel::Unknown;
@@ -283,11 +294,8 @@ fn admit(world: &World, head: &Head<'_>, common: &mut Common, now: Now) -> Resul
     {
         presented = key;
     }
-    let caller = world.keys.authenticate(&presented, address(world, head), now)?;
-    common.key = match &caller {
-        Caller::Master => KeyLabel::Master,
-        Caller::Key(key) => world.key_index(&key.hash).map_or(KeyLabel::Unknown, KeyLabel::Virtual),
-    };
+    let caller = world.authenticate(&presented, address(world, head), now)?;
+    common.key = caller.standing().map_or(KeyLabel::Master, |standing| standing.label);
     common.caller = Some(caller);
     Ok(())
 }

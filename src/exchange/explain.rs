@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::caller::Caller;
 use super::choice::Aside;
 use super::close::{Ending, Sent};
 use super::enter::{Common, Opened};
@@ -11,7 +12,6 @@ use super::plan::Planned;
 use super::{Refused, World};
 use crate::dialect::{Endpoint, PathStream};
 use crate::json;
-use crate::policy::Caller;
 use crate::vocabulary::{Fault, Kind, Matter, Now};
 
 /// How a request would be routed.
@@ -88,7 +88,8 @@ fn caller(world: &World, who: Option<&str>) -> Result<Caller, Fault> {
     }
     let named = || world.keys.keys().find(|key| key.alias.as_deref() == Some(who) || key.hash.to_string() == who);
     let found = world.keys.find(who).or_else(named);
-    found.cloned().map(Caller::Key).ok_or_else(|| Fault::client(Kind::UnknownKey, "no key is called so"))
+    let standing = found.and_then(|key| world.configured(&key.hash));
+    standing.map(Caller::Key).ok_or_else(|| Fault::client(Kind::UnknownKey, "no key is called so"))
 }
 
 impl Planned {

@@ -4,22 +4,22 @@ use super::World;
 use crate::ledger::{AccountId, Ledger};
 use crate::policy::Level;
 use crate::routing::Standing;
-use crate::telemetry::{Gauge, Handles, Health, KeyLabel, Limited, Target};
+use crate::telemetry::{Gauge, Handles, Health, Limited, Target};
 use crate::vocabulary::Now;
 
 impl World {
     /// Reports what is left of every key's limits and budget, and of the global one.
     pub fn sample(&self, now: Now, out: &mut dyn FnMut(&Handles, Gauge)) {
-        for key in self.keys.keys() {
-            let Some(index) = self.key_index(&key.hash) else { continue };
-            let label = KeyLabel::Virtual(index);
+        let on_record: Vec<_> = self.around.live.standings().collect();
+        for standing in self.all_configured().chain(&on_record) {
+            let (key, label) = (&standing.key, standing.label);
             let snapshot = key.limits.snapshot("", "", now);
-            for (level, of) in snapshot.key.into_iter().zip([Limited::Requests, Limited::Tokens]) {
+            for (level, of) in snapshot.whole.into_iter().zip([Limited::Requests, Limited::Tokens]) {
                 if let Some(Level { limit, left, .. }) = level {
                     out(&self.handles, Gauge::Limit { key: label, target: Target::None, of, left, max: limit });
                 }
             }
-            if let Some(left) = self.left(AccountId::Key(key.hash), now) {
+            if let Some(left) = self.left(AccountId::Key(key.account), now) {
                 out(&self.handles, Gauge::KeyBudget { key: label, left: left.0, max: left.1 });
             }
         }

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
+use super::caller::Caller;
 use super::{World, spend};
 use crate::dialect::{Route, openai};
 use crate::ledger::SpendQuery;
-use crate::policy::Caller;
 use crate::vocabulary::{Fault, Kind, ModelName};
 
 /// An answer that needs no upstream.
@@ -44,7 +44,7 @@ pub(super) fn open_to_all(world: &World, route: &Route) -> Option<LocalAnswer> {
 pub(super) fn metrics_are_open(world: &World, from: Option<IpAddr>) -> bool {
     match world.settings.metrics_auth {
         Some(needed) => !needed,
-        None => world.keys.is_empty() || from.is_some_and(|ip| ip.to_canonical().is_loopback()),
+        None => world.is_open() || from.is_some_and(|ip| ip.to_canonical().is_loopback()),
     }
 }
 
@@ -71,28 +71,26 @@ fn model(world: &World, caller: Option<&Caller>, name: &str) -> Result<LocalAnsw
             .param("model")
     };
     let asked = ModelName::parse(name).map_err(|_| unknown())?;
-    let key = caller.and_then(Caller::key);
-    let own = key.and_then(|key| key.alias_for(&asked));
+    let own = caller.and_then(Caller::standing).and_then(|standing| standing.alias_for(&asked));
     let meant = own.map_or(asked.as_str(), ModelName::as_str);
     let target = world.table.alias(meant).map_or(meant, |alias| alias.target.as_str());
     let group = &world.table.resolve(target).ok_or_else(unknown)?.group.name;
-    let allowed = own.is_some()
-        || key.is_none_or(|key| {
-            key.access.allows(asked.as_str()) || key.access.allows(target) || key.access.allows(group)
-        });
+    let allowed = own.is_some() || caller.is_none_or(|caller| caller.may_name(&[asked.as_str(), target, group]));
     if allowed { Ok(LocalAnswer::Json(openai::model(name))) } else { Err(unknown()) }
 }
 
 /// The names a caller may ask for, sorted.
 fn visible(world: &World, caller: Option<&Caller>) -> Vec<String> {
     let all = world.table.listed();
-    let Some(key) = caller.and_then(Caller::key) else { return all.into_iter().map(str::to_owned).collect() };
+    let Some(standing) = caller.and_then(Caller::standing) else {
+        return all.into_iter().map(str::to_owned).collect();
+    };
     let may_use = |name: &&str| {
         let target = world.table.alias(name).map_or(*name, |alias| alias.target.as_str());
-        key.access.allows(name) || key.access.allows(target)
+        standing.may_name(&[name, target])
     };
     let mut names: Vec<_> = all.into_iter().filter(may_use).map(str::to_owned).collect();
-    names.extend(key.aliases().map(|(alias, _)| alias.to_string()));
+    names.extend(standing.aliases().map(ToString::to_string));
     names.sort_unstable();
     names.dedup();
     names

@@ -11,6 +11,7 @@
 
 mod affinity;
 mod attempt;
+mod caller;
 mod canned;
 mod choice;
 mod close;
@@ -28,6 +29,7 @@ mod mask;
 mod offer;
 mod opening;
 mod params;
+mod party;
 mod pass;
 mod plan;
 mod reply;
@@ -40,6 +42,7 @@ mod world;
 
 pub use crate::provider::{Auth, Fetch, Fetched, Unsigned};
 pub use attempt::{Again, Outbound};
+pub use caller::{Caller, Live, Standing};
 pub use choice::Aside;
 pub use close::{Bill, Ending, Sent};
 pub(crate) use enter::too_large;
@@ -47,6 +50,7 @@ pub use enter::{Entry, Head, Opened, Refused};
 pub use explain::{Considered, Explained, explain};
 pub use local::LocalAnswer;
 pub use opening::Opening;
+pub use party::{Accounts, Party, Whose};
 pub use plan::Planned;
 pub use reply::{Finished, Treatment, UpstreamHead};
 pub use spend::spend_logs;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
+use super::caller::Caller;
 use super::enter::{Common, Head};
 use super::interpret::{self, Interpreted, Unframed};
+use super::party::Party;
 use super::plan::Planned;
 use super::reply::{EVENT_BYTES_MAX, Finished, Reply, Treatment, UpstreamHead, too_long};
 use super::way::{Spoken, Way};
@@ -142,7 +144,7 @@ impl Pass {
     pub(super) fn stored(world: &World, head: &Head<'_>, common: &Common, rest: &str) -> Result<Self, Fault> {
         let asked = head.query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("model=")));
         let asked = asked.and_then(dialect::decoded_name);
-        let key = common.caller.as_ref().and_then(|caller| caller.key());
+        let caller = common.caller.as_ref();
         let stores = |deployment: &Deployment| {
             deployment.settings.mock_response.is_none()
                 && deployment.provider.carry(Endpoint::Responses, &deployment.settings.model).is_some()
@@ -152,7 +154,7 @@ impl Pass {
             !deployment.hidden
                 && stores(deployment)
                 && asked.as_ref().is_none_or(|asked| asked == name)
-                && key.is_none_or(|key| key.access.allows(name))
+                && caller.is_none_or(|caller| caller.may_name(&[name]))
         });
         let Some((index, deployment)) = found else {
             let text = "no deployment that this key may use stores responses (OpenAI, Azure and others with /v1/responses): \
@@ -266,10 +268,21 @@ impl Pass {
     }
 
     fn check(&self, common: &Common, model: &ModelName) -> Result<(), Fault> {
-        let Some(key) = common.caller.as_ref().and_then(|caller| caller.key()) else { return Ok(()) };
+        let Some(standing) = common.caller.as_ref().and_then(Caller::standing) else { return Ok(()) };
+        let key = &standing.key;
         match (&self.call, self.to) {
-            (Some(_), Some(to)) => key.access.check(model.as_str(), &format!("{}/{model}", to.name())),
-            _ if self.open || key.access == Access::All => Ok(()),
+            (Some(_), Some(to)) => {
+                let whole = format!("{}/{model}", to.name());
+                key.access.check(model.as_str(), &whole)?;
+                let denies = |party: &&std::sync::Arc<Party>| {
+                    !(party.access.allows(model.as_str()) || party.access.allows(&whole))
+                };
+                standing.parties.iter().find(denies).map_or(Ok(()), |party| Err(party.not_allowed(model.as_str())))
+            }
+            _ if self.open => Ok(()),
+            _ if key.access == Access::All && standing.parties.iter().all(|party| party.access == Access::All) => {
+                Ok(())
+            }
             _ => {
                 let text = "This key is restricted to certain models: below a provider's prefix it may use calls to these \
                             models, but no other path.";

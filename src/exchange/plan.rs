@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use smallvec::SmallVec;
 
 use super::attempt::Current;
+use super::caller::{self, Caller};
 use super::close::Bill;
 use super::course::Course;
 use super::enter::{Common, Opened, Refused};
 use super::keep::OnFile;
 use super::offer::Offers;
+use super::party::{Party, Whose};
 use super::pass::Pass;
 use super::reply::Reply;
 use super::trail::Leg;
@@ -19,7 +22,7 @@ use crate::config::UnknownPrice;
 use crate::dialect::openai::Request;
 use crate::json;
 use crate::ledger::{AccountId, Hold, Ledger, Refusal};
-use crate::policy::{Ask, Denied, Permit};
+use crate::policy::{self, Ask, Denied, Permit, Snapshot};
 use crate::pricing::{Demand, Media, ServiceTier};
 use crate::routing::{Group, Tried};
 use crate::telemetry::Target;
@@ -100,7 +103,10 @@ impl Opened {
             return Err(Refused::new(common, fault));
         }
         common.target = Target::Group(u32::try_from(resolved.group.index).unwrap_or(u32::MAX));
-        let tpm = common.key_settings().and_then(|key| key.tpm_limit);
+        if let Err(fault) = common.meet(&request, &resolved, now) {
+            return Err(Refused::new(common, fault));
+        }
+        let tpm = common.caller.as_ref().and_then(Caller::key).and_then(|key| key.limits.tokens_limit());
         let tokens = estimate::for_limits(&request, tpm);
         let permit = match take_limits(&common, &request, &resolved.group, tokens, now) {
             Ok(permit) => permit,
@@ -165,20 +171,31 @@ pub(super) fn resolve_configured(world: &World, name: &ModelName) -> Option<Mean
 /// The group a name means for this caller. Access is held against what was asked for and what it resolves to; an alias
 /// opens only what it is itself allowed to open.
 pub(super) fn resolve(world: &World, common: &Common, asked: &ModelName) -> Result<Meant, Fault> {
-    let key = common.caller.as_ref().and_then(|caller| caller.key());
-    let own = key.and_then(|key| key.alias_for(asked));
+    let standing = common.caller.as_ref().and_then(Caller::standing);
+    let own = standing.and_then(|standing| standing.alias_for(asked));
     let meant = own.map_or(asked.as_str(), ModelName::as_str);
     let target = world.table.alias(meant).map_or(meant, |alias| alias.target.as_str());
     let resolved = world.table.resolve(target);
-    if let Some(key) = key.filter(|_| own.is_none()) {
+    if let Some(standing) = standing {
         let group = resolved.map_or(target, |resolved| &resolved.group.name);
-        if !(key.access.allows(asked.as_str()) || key.access.allows(target)) {
+        let key = &standing.key;
+        // What the key's or the team's alias means was allowed by whoever wrote it.
+        if own.is_none() && !(key.access.allows(asked.as_str()) || key.access.allows(target)) {
             key.access.check(asked.as_str(), group)?;
+        }
+        let of_team = |party: &Party| own.is_some() && party.alias_for(asked) == own;
+        for party in standing.parties.iter().filter(|party| !of_team(party)) {
+            party_allows(party, asked, target, group)?;
         }
     }
     let resolved = resolved.ok_or_else(|| unknown_model(asked))?;
     let captured = resolved.captured.map(Box::from);
     Ok(Meant { group: resolved.group.clone(), captured, target: target.into() })
+}
+
+fn party_allows(party: &Party, asked: &ModelName, target: &str, group: &str) -> Result<(), Fault> {
+    let allowed = [asked.as_str(), target, group].iter().any(|name| party.access.allows(name));
+    if allowed { Ok(()) } else { Err(party.not_allowed(asked.as_str())) }
 }
 
 fn unknown_model(asked: &ModelName) -> Fault {
@@ -196,9 +213,12 @@ fn take_limits(
     tokens: u64,
     now: Now,
 ) -> Result<Permit, Box<Denied>> {
-    let Some(key) = common.caller.as_ref().and_then(|caller| caller.key()) else { return Ok(Permit::default()) };
+    let standing = common.caller.as_ref().and_then(Caller::standing);
+    if standing.is_none() && common.others.is_empty() {
+        return Ok(Permit::default());
+    }
     let ask = Ask { requested: request.model.as_str(), group: &group.name, tokens };
-    key.limits.admit(&ask, now).map_err(Box::new)
+    caller::admit(standing.map(|standing| &**standing), &common.others, &ask, now).map_err(Box::new)
 }
 
 fn rate_limited(common: Common, denied: &Denied) -> Box<Refused> {
@@ -209,19 +229,57 @@ fn rate_limited(common: Common, denied: &Denied) -> Box<Refused> {
 }
 
 impl Common {
-    /// The accounts it spends from: everything that passes counts in the global one.
-    fn accounts(&self) -> &[AccountId] {
-        match self.caller.as_ref().and_then(|caller| caller.key()) {
-            Some(key) => self.world.accounts(&key.hash),
-            None => &[AccountId::Global],
-        }
+    /// The accounts that a request for this model spends from: everything that passes counts in the global one.
+    fn accounts(&self, requested: &str, group: &str) -> SmallVec<[AccountId; 4]> {
+        let names = [requested, group];
+        let mut accounts: SmallVec<[AccountId; 4]> = match self.caller.as_ref().and_then(Caller::standing) {
+            Some(standing) => {
+                let of_parties = standing.parties.iter().flat_map(|party| party.accounts.of_model(names));
+                standing.accounts.of_model(names).chain(of_parties).collect()
+            }
+            None => SmallVec::from_slice(&[AccountId::Global]),
+        };
+        accounts.extend(self.others.iter().flat_map(|party| party.accounts.of_model(names)));
+        accounts
     }
 
-    pub(super) fn key_settings(&self) -> Option<&crate::config::VirtualKey> {
-        match self.key {
-            crate::telemetry::KeyLabel::Virtual(index) => self.world.settings.virtual_keys.get(index as usize),
-            _ => None,
+    /// Looks whom the request names beside its key: a customer, tags. Where nobody is on record there is nobody to meet.
+    fn meet(&mut self, request: &Request, meant: &Meant, now: Now) -> Result<(), Fault> {
+        let named = self.wishes.customer.as_deref().or(request.user.as_deref());
+        self.customer = named.filter(|id| !id.is_empty()).map(Arc::from);
+        let (world, live) = (&self.world, &self.world.around.live.parties);
+        let roster = &world.around.roster;
+        if let Some(id) = self.customer.as_deref()
+            && (!roster.customers.is_empty() || world.settings.customer_budget.is_some())
+            && let Some(customer) = live.find(world, Whose::Customer(id), now)?
+        {
+            customer.check()?;
+            party_allows(&customer, &request.model, &meant.target, &meant.group.name)?;
+            self.others.push(customer);
         }
+        if !roster.tags.is_empty() {
+            let key = self.caller.as_ref().and_then(Caller::key);
+            let of_key = key.into_iter().flat_map(|key| key.tags.iter().map(|tag| &**tag));
+            let mut met: SmallVec<[&str; 8]> = SmallVec::new();
+            for tag in request.tags.iter().chain(&self.wishes.tags).map(String::as_str).chain(of_key) {
+                if !met.contains(&tag) {
+                    met.push(tag);
+                    self.others.extend(live.find(world, Whose::Tag(tag), now)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How the limits of everybody stand.
+    pub(super) fn snapshots<'a>(
+        &'a self,
+        requested: &'a str,
+        group: &'a str,
+        now: Now,
+    ) -> impl Iterator<Item = Snapshot> + 'a {
+        let standing = self.caller.as_ref().and_then(Caller::standing).map(|standing| &**standing);
+        caller::snapshots(standing, &self.others, (requested, group), now)
     }
 }
 
@@ -273,15 +331,13 @@ impl Planned {
 
     /// How the caller's limits stand, as headers.
     pub fn limits(&self, now: Now, out: &mut dyn FnMut(&'static str, &str)) {
-        if let Some(key) = self.common.caller.as_ref().and_then(|caller| caller.key()) {
-            key.limits.snapshot(self.request.model.as_str(), &self.group.name, now).headers(out);
-        }
+        policy::headers(self.common.snapshots(self.request.model.as_str(), &self.group.name, now), out);
     }
 
     /// What the caller's key has spent in its window, this exchange included.
     pub fn key_spend(&self, now: Now) -> Option<PicoUsd> {
-        let key = self.common.caller.as_ref().and_then(|caller| caller.key())?;
-        let statement = self.common.world.around.ledger.statement(AccountId::Key(key.hash), now)?;
+        let standing = self.common.caller.as_ref().and_then(Caller::standing)?;
+        let statement = standing.statement(&self.common.world.around.ledger, now)?;
         Some(statement.spent.plus(self.bill().cost))
     }
 
@@ -304,7 +360,7 @@ impl Planned {
     /// near it the prompt is counted, and an answer whose length the client left open is bounded to what can be paid.
     fn reserve(&mut self, now: Now) -> Result<(), Fault> {
         let world = self.common.world.clone();
-        let accounts = self.common.accounts();
+        let accounts = &*self.common.accounts(self.request.model.as_str(), &self.group.name);
         if let Some(most) = self.opaque_worst_case()? {
             let hold = hold(&world, accounts, most, now)?;
             return self.keep(hold);

@@ -9,6 +9,8 @@ use crate::vocabulary::{Fault, Kind};
 /// The most tags that are taken from a header, and the most bytes of one.
 const TAGS_MAX: usize = 32;
 const TAG_BYTES_MAX: usize = 128;
+/// The longest id of a customer, in bytes.
+const CUSTOMER_BYTES_MAX: usize = 256;
 
 /// The most of a session's id that counts, in bytes.
 const SESSION_BYTES_MAX: usize = 256;
@@ -26,6 +28,8 @@ pub(super) struct Wishes {
     pub(super) tags: Vec<String>,
     /// `x-litellm-session-id`.
     pub(super) session: Option<Box<[u8]>>,
+    /// `x-litellm-customer-id`, `x-litellm-end-user-id`, or the configured header.
+    pub(super) customer: Option<String>,
     /// `x-tollgate-explain`: the answer shall tell of every attempt.
     pub(super) explain: bool,
 }
@@ -35,13 +39,14 @@ impl Wishes {
     ///
     /// # Errors
     /// One cannot be meant.
-    pub(super) fn read(head: &Head<'_>) -> Result<Self, Fault> {
+    pub(super) fn read(head: &Head<'_>, customer_header: Option<&str>) -> Result<Self, Fault> {
         Ok(Self {
             retries: value(head, "x-litellm-num-retries", "a whole number up to 100", request::retries)?,
             timeout: value(head, "x-litellm-timeout", "seconds above 0", request::seconds)?,
             stream_timeout: value(head, "x-litellm-stream-timeout", "seconds above 0", request::seconds)?,
             tags: tags(head),
             session: session(head),
+            customer: customer(head, customer_header)?,
             explain: (head.header)("x-tollgate-explain").is_some_and(|value| matches!(value, b"1" | b"true")),
         })
     }
@@ -67,6 +72,21 @@ fn value<T>(
 fn session(head: &Head<'_>) -> Option<Box<[u8]>> {
     let id = (head.header)("x-litellm-session-id")?.trim_ascii();
     (!id.is_empty()).then(|| id.get(..SESSION_BYTES_MAX).unwrap_or(id).into())
+}
+
+fn customer(head: &Head<'_>, configured: Option<&str>) -> Result<Option<String>, Fault> {
+    let names = configured.into_iter().chain(["x-litellm-customer-id", "x-litellm-end-user-id"]);
+    let Some((name, found)) = names.filter_map(|name| Some((name, (head.header)(name)?))).next() else {
+        return Ok(None);
+    };
+    match std::str::from_utf8(found).map(str::trim) {
+        Ok("") => Ok(None),
+        Ok(text) if text.len() <= CUSTOMER_BYTES_MAX => Ok(Some(text.to_owned())),
+        _ => {
+            let text = format!("Invalid header '{name}': expected at most {CUSTOMER_BYTES_MAX} bytes of text.");
+            Err(Fault::client(Kind::BadRequest, text).param(name.to_owned()))
+        }
+    }
 }
 
 fn tags(head: &Head<'_>) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The running state that a configuration becomes. Replaced whole on a reload; an exchange keeps the one it began with.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,15 +8,18 @@ use dashmap::DashMap;
 use jiff::tz::TimeZone;
 use smallvec::SmallVec;
 
+use super::caller::{Live, Standing};
 use super::mask::Mask;
-use crate::config::{self, Settings};
+use super::party::{Accounts, recorded_group};
+use crate::config::{self, CustomerBudget, Settings};
 use crate::dialect::Endpoint;
-use crate::ledger::{AccountId, Memory, Scope, Terms, Window};
+use crate::ledger::{AccountId, Memory, Part, Scope, Terms, Window};
 use crate::policy::{DeploymentLimits, KeyRing};
 use crate::pricing::{Book, Price};
 use crate::provider::{self, Auth, Call, Provider, Target};
+use crate::roster::{Bounds, Roster};
 use crate::routing::{self, Health, Pattern, RetryBudget, Table};
-use crate::telemetry::{DeploymentName, Handles, KeyName, LabelBook, Telemetry};
+use crate::telemetry::{DeploymentName, Handles, KeyLabel, KeyName, LabelBook, Telemetry};
 use crate::vocabulary::{Clock, KeyHash};
 
 /// Prices of wildcard models that are remembered.
@@ -30,6 +34,17 @@ pub struct Surroundings {
     pub ledger: Arc<Memory>,
     /// Events.
     pub telemetry: Arc<Telemetry>,
+    /// Keys, teams, users and the rest on record.
+    pub roster: Arc<Roster>,
+    /// Those of them that were asked for, at work.
+    pub live: Arc<Live>,
+}
+
+impl Surroundings {
+    /// Surroundings with nobody on record.
+    pub fn new(clock: Clock, ledger: Arc<Memory>, telemetry: Arc<Telemetry>) -> Self {
+        Self { clock, ledger, telemetry, roster: Arc::default(), live: Arc::default() }
+    }
 }
 
 /// A configuration at work.
@@ -52,14 +67,12 @@ pub struct World {
     pub generation: u64,
     /// The deployments of [`Settings::pass_through_endpoints`].
     pub(super) endpoints: Vec<usize>,
-    key_places: std::collections::HashMap<KeyHash, KeyPlace>,
+    /// Where windows of budgets begin.
+    pub(super) zone: TimeZone,
+    /// The keys of the configuration.
+    configured: HashMap<KeyHash, Arc<Standing>>,
     book: Book,
     prices: DashMap<(usize, Box<str>), Option<Arc<Price>>>,
-}
-
-struct KeyPlace {
-    index: u32,
-    accounts: SmallVec<[AccountId; 2]>,
 }
 
 /// One entry of `model_list` at work.
@@ -151,7 +164,7 @@ impl World {
             deployments.push(Deployment { hidden: true, ..built });
         }
         let table = Table::build(&settings.deployments, &settings.aliases);
-        let groups = |name: &str| access_group(&settings, name);
+        let groups = |name: &str| access_group(&settings, name).or_else(|| recorded_group(&around.roster, name));
         let keys = KeyRing::build(
             settings.master_key.as_ref(),
             &settings.virtual_keys,
@@ -159,7 +172,7 @@ impl World {
             previous.map(|world| &world.keys),
             now,
         );
-        let key_places = open_accounts(&settings, &around.ledger, &zone, now)?;
+        let configured = open_accounts(&settings, &keys, &around.ledger, &zone, now)?;
         let handles = around.telemetry.handles(label_book(&settings, &table, &deployments));
         let generation = previous.map_or(0, |world| world.generation) + 1;
         Ok(Self {
@@ -172,20 +185,36 @@ impl World {
             retry_budget: previous.map(|world| world.retry_budget.clone()).unwrap_or_default(),
             generation,
             endpoints,
-            key_places,
+            zone,
+            configured,
             book,
             prices: DashMap::new(),
         })
     }
 
-    /// A key's number among the labels.
-    pub fn key_index(&self, hash: &KeyHash) -> Option<u32> {
-        self.key_places.get(hash).map(|place| place.index)
+    /// A key of the configuration.
+    pub(super) fn configured(&self, hash: &KeyHash) -> Option<Arc<Standing>> {
+        self.configured.get(hash).cloned()
     }
 
-    /// The accounts a key spends from.
-    pub fn accounts(&self, hash: &KeyHash) -> &[AccountId] {
-        self.key_places.get(hash).map_or(&[], |place| place.accounts.as_slice())
+    /// The keys of the configuration, in no order.
+    pub(super) fn all_configured(&self) -> impl Iterator<Item = &Arc<Standing>> {
+        self.configured.values()
+    }
+
+    /// The models of an access group, of the configuration or on record.
+    pub(super) fn access_group(&self, name: &str) -> Option<Vec<String>> {
+        access_group(&self.settings, name).or_else(|| recorded_group(&self.around.roster, name))
+    }
+
+    /// What every customer may spend without a budget of its own.
+    pub(super) fn customer_bounds(&self) -> Option<Bounds> {
+        match self.settings.customer_budget.as_ref()? {
+            CustomerBudget::Dollars(max) => Some(Bounds { max_budget: Some(*max), ..Bounds::default() }),
+            CustomerBudget::Shared(id) => {
+                self.around.roster.budgets.find(id.as_str()).map(|budget| budget.bounds.clone())
+            }
+        }
     }
 
     /// What a deployment charges for a model; None: nobody knows.
@@ -333,28 +362,33 @@ fn access_group(settings: &Settings, name: &str) -> Option<Vec<String>> {
 
 fn open_accounts(
     settings: &Settings,
+    keys: &KeyRing,
     ledger: &Memory,
     zone: &TimeZone,
     now: crate::vocabulary::Now,
-) -> Result<std::collections::HashMap<KeyHash, KeyPlace>, BuildError> {
+) -> Result<HashMap<KeyHash, Arc<Standing>>, BuildError> {
     let terms = |scope, budget: Option<&config::Budget>, place: &str| {
         let window = Window::parse(budget.and_then(|budget| budget.duration.as_deref()), zone)
             .map_err(|error| BuildError(format!("{place}: budget_duration: {error}")))?;
-        Ok(Terms { scope, limit: budget.map(|budget| budget.max), window })
+        Ok(Terms { scope, part: Part::Whole, limit: budget.map(|budget| budget.max), window })
     };
     let mut opened = Vec::with_capacity(settings.virtual_keys.len() + 1);
     opened.push((AccountId::Global, terms(Scope::Global, settings.budget.as_ref(), "litellm_settings")?));
-    let mut places = std::collections::HashMap::with_capacity(settings.virtual_keys.len());
+    let mut standings = HashMap::with_capacity(settings.virtual_keys.len());
     for (index, key) in settings.virtual_keys.iter().enumerate() {
         let account = AccountId::Key(key.hash);
         let scope = Scope::Key { alias: key.alias.clone(), shown: key.shown.clone() };
         opened.push((account, terms(scope, key.budget.as_ref(), &key.place)?));
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        places.insert(key.hash, KeyPlace { index, accounts: SmallVec::from_buf([AccountId::Global, account]) });
+        let accounts = Accounts { always: SmallVec::from_buf([account, AccountId::Global]), models: Vec::new() };
+        if let Some(at_work) = keys.by_hash(&key.hash) {
+            let standing = Standing::configured(at_work.clone(), KeyLabel::Virtual(index), accounts);
+            standings.entry(key.hash).or_insert_with(|| Arc::new(standing));
+        }
     }
     // Only now: a configuration that cannot be built changes no account.
     opened.into_iter().for_each(|(account, terms)| ledger.account(account, terms, now));
-    Ok(places)
+    Ok(standings)
 }
 
 fn label_book(settings: &Settings, table: &Table, deployments: &[Deployment]) -> LabelBook {

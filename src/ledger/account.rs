@@ -1,11 +1,14 @@
 //! One account: what may be spent in its window, what was, and what is held.
 
 use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 
 use super::receipt::Booking;
 use super::refusal::Overdrawn;
 use super::window::Window;
-use crate::vocabulary::{KeyHash, Now, PicoUsd};
+use crate::vocabulary::{KeyHash, Now, PicoUsd, ScopeKind};
 
 /// Which account. Several are locked in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +17,39 @@ pub enum AccountId {
     Global,
     /// One virtual key.
     Key(KeyHash),
+    /// Any other scope, or a part of one: see [`AccountId::of`].
+    Of(ScopeKind, [u8; 16]),
+}
+
+/// What of a scope an account is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    #[default]
+    Whole,
+    /// One more window (`budget_limits`), by its duration.
+    Window(String),
+    /// One model (`model_max_budget`).
+    Model(String),
+}
+
+impl AccountId {
+    /// The account of a scope, or of a part of it. The whole of a key is [`AccountId::Key`].
+    pub fn of(kind: ScopeKind, id: &str, part: &Part) -> Self {
+        let (mark, name) = match part {
+            Part::Whole => (0_u8, ""),
+            Part::Window(duration) => (1, duration.as_str()),
+            Part::Model(model) => (2, model.as_str()),
+        };
+        let mut hasher = Sha256::new();
+        hasher.update((id.len() as u64).to_le_bytes());
+        hasher.update(id.as_bytes());
+        hasher.update([mark]);
+        hasher.update(name.as_bytes());
+        let mut digest = [0; 16];
+        digest.iter_mut().zip(hasher.finalize()).for_each(|(to, from)| *to = from);
+        Self::Of(kind, digest)
+    }
 }
 
 /// Whose account it is, in the words of a denial.
@@ -28,6 +64,8 @@ pub enum Scope {
         /// `sk-...abcd`.
         shown: Option<String>,
     },
+    /// Any other scope.
+    Of(ScopeKind, Arc<str>),
 }
 
 /// As LiteLLM names them: `Key=alias (sk-...abcd)`.
@@ -39,6 +77,7 @@ impl fmt::Display for Scope {
             Self::Key { alias, shown } => {
                 write!(out, "Key={}", alias.as_deref().or(shown.as_deref()).unwrap_or("key"))
             }
+            Self::Of(kind, id) => write!(out, "{}={id}", kind.title()),
         }
     }
 }
@@ -48,6 +87,8 @@ impl fmt::Display for Scope {
 pub struct Terms {
     /// Whose it is.
     pub scope: Scope,
+    /// What of it.
+    pub part: Part,
     /// What may be spent in each window; None: as much as is asked for, and it is counted.
     pub limit: Option<PicoUsd>,
     /// When spending starts again from zero.
@@ -164,6 +205,12 @@ impl Account {
         Booking { account: self.id, resets_at_ms: self.now.resets_at_ms }
     }
 
+    /// Changes what was spent in this window; its end.
+    pub(super) fn restate(&mut self, change: PicoUsd) -> Option<i64> {
+        self.now.spent = self.now.spent.plus(change);
+        self.now.resets_at_ms
+    }
+
     pub(super) fn count_dropped(&mut self) {
         self.now.dropped += 1;
     }
@@ -175,6 +222,7 @@ impl Account {
     fn overdrawn(&self, asked: PicoUsd) -> Overdrawn {
         Overdrawn {
             scope: self.terms.scope.clone(),
+            part: self.terms.part.clone(),
             asked,
             spent: self.now.spent,
             reserved: self.now.reserved,

@@ -24,7 +24,7 @@ pub(super) type Shared = Arc<Mutex<Account>>;
 #[derive(Debug)]
 #[must_use = "dropping a hold voids it"]
 pub struct Hold {
-    entries: SmallVec<[Entry; 2]>,
+    entries: SmallVec<[Entry; 4]>,
     stage: Stage,
     noted: Option<PicoUsd>,
 }
@@ -54,8 +54,8 @@ pub struct Settled {
 
 impl Hold {
     /// Checks every account under all their locks, and then holds. `asks` is in the order of locking, without twins.
-    pub(super) fn take(asks: SmallVec<[(Shared, PicoUsd); 2]>, now: Now) -> Result<Self, Refusal> {
-        let entries: SmallVec<[Entry; 2]> =
+    pub(super) fn take(asks: SmallVec<[(Shared, PicoUsd); 4]>, now: Now) -> Result<Self, Refusal> {
+        let entries: SmallVec<[Entry; 4]> =
             asks.into_iter().map(|(account, held)| Entry { account, held: held.max(PicoUsd::ZERO) }).collect();
         let mut accounts = lock_affording(&entries, |entry| entry.held, now)?;
         for (account, entry) in accounts.iter_mut().zip(&entries) {
@@ -147,8 +147,8 @@ fn lock_affording<'e>(
     entries: &'e [Entry],
     amount: impl Fn(&Entry) -> PicoUsd,
     now: Now,
-) -> Result<SmallVec<[MutexGuard<'e, Account>; 2]>, Refusal> {
-    let mut accounts: SmallVec<[MutexGuard<'e, Account>; 2]> =
+) -> Result<SmallVec<[MutexGuard<'e, Account>; 4]>, Refusal> {
+    let mut accounts: SmallVec<[MutexGuard<'e, Account>; 4]> =
         entries.iter().map(|entry| lock(&entry.account)).collect();
     for (account, entry) in accounts.iter_mut().zip(entries) {
         account.roll(now);

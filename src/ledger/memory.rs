@@ -68,6 +68,16 @@ impl Memory {
         false
     }
 
+    /// Says what was spent on an account in this window, whatever was booked: the window's end, and by how much it changed.
+    /// None: there is no such account.
+    pub fn set_spent(&self, id: AccountId, spent: PicoUsd, now: Now) -> Option<(Option<i64>, PicoUsd)> {
+        let account = self.find(id)?;
+        let mut account = hold::lock(&account);
+        account.roll(now);
+        let change = spent.max(PicoUsd::ZERO).minus(account.statement().spent);
+        Some((account.restate(change), change))
+    }
+
     /// Hands every receipt from now on to a keeper. The first one stays.
     pub fn keep_with(&self, keeper: Arc<dyn Keeper>) {
         // A second keeper would be a second file.
@@ -99,7 +109,7 @@ impl Memory {
 
 impl Ledger for Memory {
     fn reserve(&self, asks: &[(AccountId, PicoUsd)], now: Now) -> Result<Hold, Refusal> {
-        let mut found: SmallVec<[_; 2]> = SmallVec::new();
+        let mut found: SmallVec<[_; 4]> = SmallVec::new();
         for (id, amount) in in_lock_order(asks) {
             found.push((self.find(id).ok_or(Refusal::Unknown(id))?, amount));
         }
@@ -144,8 +154,8 @@ impl Ledger for Memory {
 }
 
 /// Everybody locks in the order of the ids, each once.
-fn in_lock_order(asks: &[(AccountId, PicoUsd)]) -> SmallVec<[(AccountId, PicoUsd); 2]> {
-    let mut ordered: SmallVec<[(AccountId, PicoUsd); 2]> = SmallVec::from_slice(asks);
+fn in_lock_order(asks: &[(AccountId, PicoUsd)]) -> SmallVec<[(AccountId, PicoUsd); 4]> {
+    let mut ordered: SmallVec<[(AccountId, PicoUsd); 4]> = SmallVec::from_slice(asks);
     ordered.sort_unstable_by_key(|(id, _)| *id);
     ordered.dedup_by(|next, kept| {
         let same = next.0 == kept.0;
@@ -162,7 +172,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::ledger::{Scope, Settled, Window};
+    use crate::ledger::{Part, Scope, Settled, Window};
     use crate::vocabulary::Clock;
 
     const ID: AccountId = AccountId::Global;
@@ -175,7 +185,7 @@ mod tests {
 
     fn terms(limit: i128, duration: Option<&str>) -> Terms {
         let window = Window::parse(duration, &TimeZone::UTC).unwrap();
-        Terms { scope: Scope::Global, limit: Some(PicoUsd(limit)), window }
+        Terms { scope: Scope::Global, part: Part::Whole, limit: Some(PicoUsd(limit)), window }
     }
 
     fn hold(ledger: &Memory, clock: &Clock, amount: i128) -> Result<Hold, Refusal> {

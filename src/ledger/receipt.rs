@@ -50,7 +50,7 @@ pub struct Booking {
 }
 
 /// The bookings of one exchange, in the order of the accounts.
-pub type Bookings = SmallVec<[Booking; 2]>;
+pub type Bookings = SmallVec<[Booking; 4]>;
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::account::{AccountId, Scope};
-use crate::vocabulary::{Fault, Kind, PicoUsd};
+use super::account::{AccountId, Part, Scope};
+use crate::vocabulary::{Fault, Kind, PicoUsd, ScopeKind};
 
 /// When to ask again while nothing can be put on file.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -27,6 +27,8 @@ pub enum Refusal {
 pub struct Overdrawn {
     /// Whose account.
     pub scope: Scope,
+    /// What of it.
+    pub part: Part,
     /// What was asked for.
     pub asked: PicoUsd,
     /// Spent in this window.
@@ -48,14 +50,26 @@ impl From<Box<Overdrawn>> for Refusal {
 impl Overdrawn {
     /// The answer for the caller: which scope, spent, limit, held, and when it resets.
     pub fn fault(&self) -> Fault {
-        let Self { scope, asked, spent, reserved, limit, .. } = self;
+        let Self { scope, part, asked, spent, reserved, limit, .. } = self;
         let resets = match self.resets_at_ms.map(Timestamp::from_millisecond) {
             Some(Ok(at)) => format!("resets at {}", at.strftime("%Y-%m-%dT%H:%M:%SZ")),
             _ => "does not reset".to_owned(),
         };
-        let text = format!(
-            "Budget has been exceeded! {scope} Current cost: {spent}, Max budget: {limit} (reserved {reserved}; {resets})"
-        );
+        let more = format_args!("(reserved {reserved}; {resets})");
+        let text = match (part, scope) {
+            (Part::Window(duration), _) => {
+                format!("ExceededBudget: {scope} over {duration} budget. Spend=${spent}, Limit=${limit} {more}")
+            }
+            (Part::Model(model), _) => {
+                format!("ExceededBudget: {scope} over budget for model={model}. Spend={spent}, Budget={limit} {more}")
+            }
+            (Part::Whole, Scope::Of(ScopeKind::User | ScopeKind::Customer, _)) => {
+                format!("ExceededBudget: {scope} over budget. Spend={spent}, Budget={limit} {more}")
+            }
+            (Part::Whole, _) => {
+                format!("Budget has been exceeded! {scope} Current cost: {spent}, Max budget: {limit} {more}")
+            }
+        };
         Fault::client(Kind::BudgetExceeded, text).cause(format_args!("asked for {asked}"))
     }
 }

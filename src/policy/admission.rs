@@ -1,11 +1,12 @@
 //! Why a request was not admitted, in LiteLLM's words.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::vocabulary::{Fault, KeyHash, Kind, Now};
+use crate::vocabulary::{Fault, KeyHash, Kind, Now, ScopeKind};
 
 /// What is limited. Prints as LiteLLM spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,12 +36,28 @@ impl fmt::Display for LimitType {
     }
 }
 
-/// A limit of a key, or of a key and a model, that has no room.
+/// Whose limit it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// What kind of scope.
+    pub kind: ScopeKind,
+    /// Which: a key's hash, a team's id.
+    pub id: Arc<str>,
+}
+
+impl Subject {
+    /// A virtual key.
+    pub fn key(hash: KeyHash) -> Self {
+        Self { kind: ScopeKind::Key, id: hash.to_string().into() }
+    }
+}
+
+/// A limit of a scope, or of a scope and a model, that has no room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
     /// Whose limit.
-    pub key: KeyHash,
-    /// The model, where the limit is the key's for that model alone.
+    pub subject: Subject,
+    /// The model, where the limit is for that model alone.
     pub model: Option<Box<str>>,
     /// What is limited.
     pub limit_type: LimitType,
@@ -55,10 +72,10 @@ pub struct Denied {
 }
 
 impl Denied {
-    pub(super) fn new(key: KeyHash, limit_type: LimitType, room: Room, now: Now) -> Self {
+    pub(super) fn new(subject: &Subject, limit_type: LimitType, room: Room, now: Now) -> Self {
         let after_ms = i64::try_from(room.after.as_millis()).unwrap_or(i64::MAX);
         Self {
-            key,
+            subject: subject.clone(),
             model: None,
             limit_type,
             limit: room.limit,
@@ -83,9 +100,10 @@ impl Denied {
 
     /// The answer for the caller.
     pub fn fault(&self) -> Fault {
+        let Subject { kind, id } = &self.subject;
         let subject = match &self.model {
-            None => format!("api_key: {}", self.key),
-            Some(model) => format!("model_per_key: {}:{model}", self.key),
+            None => format!("{kind}: {id}"),
+            Some(model) => format!("{}: {id}:{model}", kind.of_model()),
         };
         let text = format!(
             "Rate limit exceeded for {subject}. Limit type: {}. Current limit: {}, Remaining: {}. Limit resets at: {}",

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::access::Access;
-use super::limits::KeyLimits;
+use super::limits::ScopeLimits;
 use crate::config::VirtualKey;
 use crate::vocabulary::{Fault, KeyHash, Kind, ModelName, Now};
 
@@ -17,6 +17,8 @@ use crate::vocabulary::{Fault, KeyHash, Kind, ModelName, Now};
 pub struct Key {
     /// SHA-256 of the key.
     pub hash: KeyHash,
+    /// The hash its account has: its own, or that of a key it replaced.
+    pub account: KeyHash,
     /// `key_alias`.
     pub alias: Option<Arc<str>>,
     /// `sk-...abcd`, where the key itself was given.
@@ -24,7 +26,9 @@ pub struct Key {
     /// The models it may name.
     pub access: Access,
     /// Its limits.
-    pub limits: KeyLimits,
+    pub limits: ScopeLimits,
+    /// `allowed_model_region`: deployments elsewhere are not asked.
+    pub region: Option<Box<str>>,
     /// `tags`.
     pub tags: Vec<Arc<str>>,
     aliases: HashMap<ModelName, ModelName>,
@@ -43,10 +47,12 @@ impl Key {
     ) -> Self {
         Self {
             hash: key.hash,
+            account: key.account.unwrap_or(key.hash),
             alias: key.alias.as_deref().map(Arc::from),
             shown: key.shown.as_deref().map(Arc::from),
             access: Access::compile(&key.models, access_groups),
-            limits: KeyLimits::of(key, previous.map(|key| &key.limits), now),
+            limits: ScopeLimits::of_key(key, previous.map(|key| &key.limits), now),
+            region: key.region.as_deref().map(Box::from),
             tags: key.tags.iter().map(|tag| Arc::from(tag.as_str())).collect(),
             aliases: key.aliases.iter().cloned().collect(),
             allowed_ips: key.allowed_ips.clone(),

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admission::{Denied, LimitType, Room};
+use super::admission::{Denied, LimitType, Room, Subject};
 use super::bucket::{Bucket, Wait};
 use super::parallel::Parallel;
 use super::permit::Permit;
 use super::snapshot::{Level, Snapshot};
 use crate::config::VirtualKey;
-use crate::vocabulary::{KeyHash, Now};
+use crate::vocabulary::Now;
 
 /// Nobody knows when a running request will end: what a caller is told to wait for a place among them.
 const PARALLEL_WAIT: Duration = Duration::from_secs(1);
@@ -25,25 +25,65 @@ pub struct Ask<'a> {
     pub tokens: u64,
 }
 
-/// The limits of one virtual key.
+/// What limits are made of. The default has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// `rpm_limit`.
+    pub requests: Option<u64>,
+    /// `tpm_limit`.
+    pub tokens: Option<u64>,
+    /// `max_parallel_requests`.
+    pub parallel: Option<u64>,
+    /// `model_rpm_limit`: model and requests.
+    pub model_requests: Vec<(String, u64)>,
+    /// `model_tpm_limit`: model and tokens.
+    pub model_tokens: Vec<(String, u64)>,
+}
+
+/// The limits of one scope: a virtual key, a team, a user.
 #[derive(Debug)]
-pub struct KeyLimits {
-    key: KeyHash,
+pub struct ScopeLimits {
+    subject: Subject,
     rates: Rates,
     parallel: Option<Parallel>,
     models: Vec<(Box<str>, Rates)>,
 }
 
-impl KeyLimits {
-    /// The limits as configured. Levels and open requests are carried over from `previous`, the same key's limits before a
-    /// reload: unchanged limits share their bucket; a changed one starts where the old one stands, in proportion.
-    pub fn of(key: &VirtualKey, previous: Option<&Self>, now: Now) -> Self {
+impl ScopeLimits {
+    /// The limits of a key as configured.
+    pub fn of_key(key: &VirtualKey, previous: Option<&Self>, now: Now) -> Self {
+        let quota = Quota {
+            requests: key.rpm_limit,
+            tokens: key.tpm_limit,
+            parallel: key.max_parallel_requests,
+            model_requests: key.model_rpm_limit.clone(),
+            model_tokens: key.model_tpm_limit.clone(),
+        };
+        Self::of(Subject::key(key.hash), &quota, previous, now)
+    }
+
+    /// The limits of a scope. Levels and open requests are carried over from `previous`, the same scope's limits before a
+    /// change: unchanged limits share their bucket; a changed one starts where the old one stands, in proportion.
+    pub fn of(subject: Subject, quota: &Quota, previous: Option<&Self>, now: Now) -> Self {
         Self {
-            key: key.hash,
-            rates: Rates::of(key.rpm_limit, key.tpm_limit, previous.map(|limits| &limits.rates), now),
-            parallel: parallel(key.max_parallel_requests, previous.and_then(|limits| limits.parallel.as_ref())),
-            models: models(key, previous, now),
+            subject,
+            rates: Rates::of(quota.requests, quota.tokens, previous.map(|limits| &limits.rates), now),
+            parallel: parallel(quota.parallel, previous.and_then(|limits| limits.parallel.as_ref())),
+            models: models(quota, previous, now),
         }
+    }
+
+    /// Whether nothing is limited.
+    pub fn is_open(&self) -> bool {
+        self.rates.requests.is_none()
+            && self.rates.tokens.is_none()
+            && self.parallel.is_none()
+            && self.models.is_empty()
+    }
+
+    /// `tpm_limit`.
+    pub fn tokens_limit(&self) -> Option<u64> {
+        self.rates.tokens.as_ref().map(|bucket| bucket.limit())
     }
 
     /// Takes what the request needs of every limit, in a fixed order: a place, then requests and tokens of the key, then
@@ -53,31 +93,40 @@ impl KeyLimits {
     /// The first limit without room; whatever was taken before it is given back.
     pub fn admit(&self, ask: &Ask<'_>, now: Now) -> Result<Permit, Denied> {
         let mut permit = Permit::for_tokens(ask.tokens);
-        let denied = |(what, room)| Denied::new(self.key, what, room, now);
-        take_place(self.parallel.as_ref(), &mut permit).map_err(denied)?;
-        self.rates.take(&mut permit, now).map_err(denied)?;
-        for (model, rates) in self.models_of(ask.requested, ask.group) {
-            rates.take(&mut permit, now).map_err(|short| denied(short).for_model(model))?;
-        }
+        self.admit_into(&mut permit, ask, now)?;
         Ok(permit)
+    }
+
+    /// Takes what the request needs of every limit into a permit that holds what other scopes gave. The permit must be for as
+    /// many tokens as the request asks for.
+    ///
+    /// # Errors
+    /// The first limit without room. What was taken before it is in the permit, and given back when that is dropped.
+    pub fn admit_into(&self, permit: &mut Permit, ask: &Ask<'_>, now: Now) -> Result<(), Denied> {
+        let denied = |(what, room)| Denied::new(&self.subject, what, room, now);
+        take_place(self.parallel.as_ref(), permit).map_err(denied)?;
+        self.rates.take(permit, now).map_err(denied)?;
+        for (model, rates) in self.models_of(ask.requested, ask.group) {
+            rates.take(permit, now).map_err(|short| denied(short).for_model(model))?;
+        }
+        Ok(())
     }
 
     /// Takes what the request needs of the limits on one model alone: for a model that it goes on to.
     ///
     /// # Errors
     /// The first limit without room.
-    pub fn admit_model(&self, ask: &Ask<'_>, now: Now) -> Result<Permit, Denied> {
-        let mut permit = Permit::for_tokens(ask.tokens);
+    pub fn admit_model_into(&self, permit: &mut Permit, ask: &Ask<'_>, now: Now) -> Result<(), Denied> {
         for (model, rates) in self.models_of(ask.requested, ask.group) {
-            let denied = |(what, room)| Denied::new(self.key, what, room, now).for_model(model);
-            rates.take(&mut permit, now).map_err(denied)?;
+            let denied = |(what, room)| Denied::new(&self.subject, what, room, now).for_model(model);
+            rates.take(permit, now).map_err(denied)?;
         }
-        Ok(permit)
+        Ok(())
     }
 
     /// How the limits stand, for the headers of an answer.
     pub fn snapshot(&self, requested: &str, group: &str, now: Now) -> Snapshot {
-        let mut snapshot = Snapshot { key: self.rates.levels(now), ..Snapshot::default() };
+        let mut snapshot = Snapshot { kind: self.subject.kind, whole: self.rates.levels(now), model: [None; 2] };
         for (_, rates) in self.models_of(requested, group) {
             let [requests, tokens] = rates.levels(now);
             let [had_requests, had_tokens] = snapshot.model;
@@ -86,9 +135,14 @@ impl KeyLimits {
         snapshot
     }
 
-    /// Open requests, where they are limited.
-    pub fn open(&self) -> Option<u64> {
-        self.parallel.as_ref().map(Parallel::in_use)
+    /// How the limits on single models stand: model, requests and tokens.
+    pub fn model_levels(&self, now: Now) -> impl Iterator<Item = (&str, [Option<Level>; 2])> {
+        self.models.iter().map(move |(model, rates)| (model.as_ref(), rates.levels(now)))
+    }
+
+    /// Open requests and how many there may be, where they are limited.
+    pub fn open(&self) -> Option<(u64, u64)> {
+        self.parallel.as_ref().map(|parallel| (parallel.in_use(), parallel.limit()))
     }
 
     fn models_of<'a>(&'a self, requested: &'a str, group: &'a str) -> impl Iterator<Item = (&'a str, &'a Rates)> {
@@ -105,7 +159,7 @@ pub struct DeploymentLimits {
 }
 
 impl DeploymentLimits {
-    /// The limits as configured, carried over a reload as [`KeyLimits::of`] does.
+    /// The limits as configured, carried over a reload as [`ScopeLimits::of`] does.
     pub fn of(
         rpm: Option<u64>,
         tpm: Option<u64>,
@@ -200,14 +254,14 @@ fn parallel(limit: Option<u64>, previous: Option<&Parallel>) -> Option<Parallel>
     Some(previous.map_or_else(|| Parallel::new(limit), |previous| previous.resized(limit)))
 }
 
-fn models(key: &VirtualKey, previous: Option<&KeyLimits>, now: Now) -> Vec<(Box<str>, Rates)> {
+fn models(quota: &Quota, previous: Option<&ScopeLimits>, now: Now) -> Vec<(Box<str>, Rates)> {
     let mut names: Vec<&str> =
-        key.model_rpm_limit.iter().chain(&key.model_tpm_limit).map(|(m, _)| m.as_str()).collect();
+        quota.model_requests.iter().chain(&quota.model_tokens).map(|(m, _)| m.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let before = |name: &str| previous?.models.iter().find(|(model, _)| **model == *name).map(|(_, rates)| rates);
     let rates = |name: &str| {
-        Rates::of(limit_of(&key.model_rpm_limit, name), limit_of(&key.model_tpm_limit, name), before(name), now)
+        Rates::of(limit_of(&quota.model_requests, name), limit_of(&quota.model_tokens, name), before(name), now)
     };
     names.into_iter().map(|name| (name.into(), rates(name))).collect()
 }

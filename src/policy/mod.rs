@@ -1,7 +1,7 @@
 //! Who may call what, and how often: keys, access and limits. State, a question and the time in; a permit or a
 //! denial with its reason out. Nothing here does I/O, waits or reads a clock.
 //!
-//! [`KeyRing`] tells who is calling, [`Access`] which models they may name, [`KeyLimits`] and [`DeploymentLimits`]
+//! [`KeyRing`] tells who is calling, [`Access`] which models they may name, [`ScopeLimits`] and [`DeploymentLimits`]
 //! how often. Money is the ledger's business.
 
 mod access;
@@ -16,12 +16,12 @@ mod ring;
 mod snapshot;
 
 pub use access::Access;
-pub use admission::{Denied, LimitType};
+pub use admission::{Denied, LimitType, Subject};
 pub use bucket::{Bucket, Wait};
 pub use carriers::{Presented, present};
 pub use key::Key;
-pub use limits::{Ask, DeploymentLimits, KeyLimits};
+pub use limits::{Ask, DeploymentLimits, Quota, ScopeLimits};
 pub use parallel::{Parallel, Slot};
 pub use permit::Permit;
-pub use ring::{Caller, KeyRing};
-pub use snapshot::{Level, Snapshot};
+pub use ring::{KeyRing, Recognized};
+pub use snapshot::{Level, Snapshot, headers};

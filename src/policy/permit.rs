@@ -20,7 +20,7 @@ use crate::vocabulary::Now;
 /// | [`Permit::settle`] with a figure | kept | trued up; the level may go below zero |
 #[derive(Debug, Default)]
 pub struct Permit {
-    slot: Option<Slot>,
+    slots: SmallVec<[Slot; 1]>,
     requests: SmallVec<[Arc<Bucket>; 2]>,
     tokens: SmallVec<[Arc<Bucket>; 2]>,
     estimate: u64,
@@ -55,14 +55,15 @@ impl Permit {
         self.estimate
     }
 
-    pub(super) fn for_tokens(estimate: u64) -> Self {
+    /// Nothing yet, for a request that is estimated at so many tokens: see [`super::ScopeLimits::admit_into`].
+    pub fn for_tokens(estimate: u64) -> Self {
         let mut permit = Self::default();
         permit.estimate = estimate;
         permit
     }
 
     pub(super) fn hold_slot(&mut self, slot: Slot) {
-        self.slot = Some(slot);
+        self.slots.push(slot);
     }
 
     pub(super) fn hold_request(&mut self, bucket: &Arc<Bucket>) {

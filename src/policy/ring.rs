@@ -1,7 +1,6 @@
 //! Who is calling.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::carriers::{PRESENTED_BYTES_MAX, Presented};
@@ -21,23 +20,15 @@ pub struct KeyRing {
     nobody: KeyHash,
 }
 
-/// Someone who showed a valid key.
+/// What is known of a key that was presented.
 #[derive(Clone, Debug)]
-pub enum Caller {
+pub enum Recognized {
     /// The master key: every model, no limits.
     Master,
-    /// A virtual key.
+    /// A virtual key of the configuration: see [`Key::check`].
     Key(Arc<Key>),
-}
-
-impl Caller {
-    /// The virtual key, if it is one.
-    pub fn key(&self) -> Option<&Arc<Key>> {
-        match self {
-            Self::Master => None,
-            Self::Key(key) => Some(key),
-        }
-    }
+    /// Not one of the configuration's, and what to answer if it is nobody else's either.
+    Stranger(KeyHash, Fault),
 }
 
 impl KeyRing {
@@ -73,6 +64,11 @@ impl KeyRing {
         self.keys.values()
     }
 
+    /// The virtual key with this hash.
+    pub fn by_hash(&self, hash: &KeyHash) -> Option<&Arc<Key>> {
+        self.keys.get(hash)
+    }
+
     /// The virtual key that was presented. Valid, blocked or expired: see [`Key::check`].
     pub fn find(&self, presented: &str) -> Option<&Arc<Key>> {
         if presented.len() > PRESENTED_BYTES_MAX {
@@ -81,11 +77,11 @@ impl KeyRing {
         self.find_hash(&KeyHash::of(presented))
     }
 
-    /// Lets a caller in.
+    /// Looks who showed this key.
     ///
     /// # Errors
-    /// No key, not a key, an unknown one, or one that is blocked, expired or bound to other addresses.
-    pub fn authenticate(&self, presented: &Presented<'_>, address: Option<IpAddr>, now: Now) -> Result<Caller, Fault> {
+    /// No key, or not a key.
+    pub fn recognize(&self, presented: &Presented<'_>) -> Result<Recognized, Fault> {
         let text = match presented {
             Presented::Nothing => return Err(no_key()),
             Presented::Malformed => return Err(malformed()),
@@ -95,11 +91,12 @@ impl KeyRing {
         let hash = KeyHash::of(text);
         let found = self.find_hash(&hash);
         if self.is_master(&hash) {
-            return Ok(Caller::Master);
+            return Ok(Recognized::Master);
         }
-        let Some(key) = found else { return Err(unknown(text, &hash)) };
-        key.check(address, now)?;
-        Ok(Caller::Key(Arc::clone(key)))
+        Ok(match found {
+            Some(key) => Recognized::Key(Arc::clone(key)),
+            None => Recognized::Stranger(hash, unknown(text, &hash)),
+        })
     }
 
     fn is_master(&self, hash: &KeyHash) -> bool {
@@ -157,6 +154,7 @@ mod tests {
     fn entry(key: &str) -> VirtualKey {
         VirtualKey {
             hash: KeyHash::of(key),
+            account: None,
             shown: Some("sk-...abcd".to_owned()),
             alias: Some("ada".to_owned()),
             models: Vec::new(),
@@ -177,10 +175,17 @@ mod tests {
         }
     }
 
-    fn enter(key: VirtualKey, presented: &Presented<'_>, address: Option<&str>) -> Result<Caller, Fault> {
+    fn enter(key: VirtualKey, presented: &Presented<'_>, address: Option<&str>) -> Result<Recognized, Fault> {
         let now = Clock::manual(1_763_604_533_704).now();
         let ring = KeyRing::build(Some(&Secret::new(MASTER)), &[key], &|_| None, None, now);
-        ring.authenticate(presented, address.map(|address| address.parse().unwrap()), now)
+        match ring.recognize(presented)? {
+            Recognized::Stranger(_, fault) => Err(fault),
+            Recognized::Key(key) => {
+                key.check(address.map(|address| address.parse().unwrap()), now)?;
+                Ok(Recognized::Key(key))
+            }
+            Recognized::Master => Ok(Recognized::Master),
+        }
     }
 
     fn shown(text: &str) -> Presented<'_> {
@@ -193,9 +198,9 @@ mod tests {
 
     #[test]
     fn master_and_virtual_keys_are_let_in() {
-        assert!(matches!(enter(entry(ADA), &shown(MASTER), None), Ok(Caller::Master)));
+        assert!(matches!(enter(entry(ADA), &shown(MASTER), None), Ok(Recognized::Master)));
         let caller = enter(entry(ADA), &shown(ADA), None).unwrap();
-        assert_eq!(caller.key().unwrap().hash, KeyHash::of(ADA));
+        assert!(matches!(caller, Recognized::Key(key) if key.hash == KeyHash::of(ADA)));
     }
 
     #[test]
@@ -204,7 +209,7 @@ mod tests {
         let ring = KeyRing::build(None, &[], &|_| None, None, now);
         assert!(ring.is_empty());
         for text in ["", "sk-", MASTER] {
-            assert!(ring.authenticate(&shown(text), None, now).is_err(), "{text:?}");
+            assert!(matches!(ring.recognize(&shown(text)), Ok(Recognized::Stranger(..))), "{text:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::bucket::Bucket;
-use crate::vocabulary::Now;
+use crate::vocabulary::{Now, ScopeKind};
 
 /// How one bucket stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,46 +35,69 @@ impl Level {
     }
 }
 
-/// The limits one exchange falls under: requests and tokens, of the key and of the key for the model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The limits of one scope that an exchange falls under: requests and tokens, in all and for the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Requests and tokens of the key.
-    pub key: [Option<Level>; 2],
-    /// Requests and tokens of the key for this model.
+    /// Whose limits.
+    pub kind: ScopeKind,
+    /// Requests and tokens.
+    pub whole: [Option<Level>; 2],
+    /// Requests and tokens for this model.
     pub model: [Option<Level>; 2],
 }
 
 /// Header names of one scope and type: remaining, limit.
 type Names = [&'static str; 2];
-const KEY: [Names; 2] = [
-    ["x-ratelimit-api_key-remaining-requests", "x-ratelimit-api_key-limit-requests"],
-    ["x-ratelimit-api_key-remaining-tokens", "x-ratelimit-api_key-limit-tokens"],
-];
-const MODEL: [Names; 2] = [
-    ["x-ratelimit-model_per_key-remaining-requests", "x-ratelimit-model_per_key-limit-requests"],
-    ["x-ratelimit-model_per_key-remaining-tokens", "x-ratelimit-model_per_key-limit-tokens"],
-];
+macro_rules! names {
+    ($scope:literal) => {
+        [
+            [
+                concat!("x-ratelimit-", $scope, "-remaining-requests"),
+                concat!("x-ratelimit-", $scope, "-limit-requests"),
+            ],
+            [concat!("x-ratelimit-", $scope, "-remaining-tokens"), concat!("x-ratelimit-", $scope, "-limit-tokens")],
+        ]
+    };
+}
+
+/// Of a scope, and of a scope for one model.
+const fn names_of(kind: ScopeKind) -> [[Names; 2]; 2] {
+    match kind {
+        ScopeKind::Key => [names!("api_key"), names!("model_per_key")],
+        ScopeKind::TeamMember => [names!("team_member"), names!("model_per_team_member")],
+        ScopeKind::Team => [names!("team"), names!("model_per_team")],
+        ScopeKind::User => [names!("user"), names!("model_per_user")],
+        ScopeKind::Organization => [names!("organization"), names!("model_per_organization")],
+        ScopeKind::OrganizationMember => [names!("organization_member"), names!("model_per_organization_member")],
+        ScopeKind::Customer => [names!("end_user"), names!("model_per_end_user")],
+        ScopeKind::Tag => [names!("tag"), names!("model_per_tag")],
+        ScopeKind::Provider => [names!("provider"), names!("model_per_provider")],
+        ScopeKind::Deployment => [names!("deployment"), names!("model_per_deployment")],
+    }
+}
+
 const OPENAI: [(Names, &str); 2] = [
     (["x-ratelimit-remaining-requests", "x-ratelimit-limit-requests"], "x-ratelimit-reset-requests"),
     (["x-ratelimit-remaining-tokens", "x-ratelimit-limit-tokens"], "x-ratelimit-reset-tokens"),
 ];
 
-impl Snapshot {
-    /// Hands every header to `out`, name and value; the value is only lent.
-    pub fn headers(&self, out: &mut dyn FnMut(&'static str, &str)) {
-        let mut line = String::with_capacity(24);
-        for (levels, names) in [(self.key, KEY), (self.model, MODEL)] {
-            for (level, names) in levels.into_iter().zip(names) {
+/// Hands every header to `out`, name and value; the value is only lent.
+pub fn headers(snapshots: impl IntoIterator<Item = Snapshot>, out: &mut dyn FnMut(&'static str, &str)) {
+    let mut line = String::with_capacity(24);
+    let mut tightest = [None; 2];
+    for snapshot in snapshots {
+        for (levels, names) in [snapshot.whole, snapshot.model].into_iter().zip(names_of(snapshot.kind)) {
+            for ((level, names), tightest) in levels.into_iter().zip(names).zip(&mut tightest) {
                 write_level(level, names, &mut line, out);
+                *tightest = Level::tighter(*tightest, level);
             }
         }
-        for (which, (names, reset)) in OPENAI.into_iter().enumerate() {
-            let level = Level::tighter(self.key[which], self.model[which]);
-            write_level(level, names, &mut line, out);
-            if let Some(level) = level {
-                write_duration(level.reset, &mut line);
-                out(reset, &line);
-            }
+    }
+    for ((names, reset), level) in OPENAI.into_iter().zip(tightest) {
+        write_level(level, names, &mut line, out);
+        if let Some(level) = level {
+            write_duration(level.reset, &mut line);
+            out(reset, &line);
         }
     }
 }
@@ -124,20 +147,23 @@ mod tests {
         Some(Level { limit, left, reset })
     }
 
-    fn headers(snapshot: &Snapshot) -> Vec<String> {
+    fn lines(snapshots: &[Snapshot]) -> Vec<String> {
         let mut lines = Vec::new();
-        snapshot.headers(&mut |name, value| lines.push(format!("{name}: {value}")));
+        headers(snapshots.iter().copied(), &mut |name, value| lines.push(format!("{name}: {value}")));
         lines
     }
 
     #[test]
     fn each_scope_has_its_names_and_the_tighter_one_openais() {
-        let snapshot = Snapshot {
-            key: [level(100, 97, Duration::from_millis(1_800)), None],
+        let team =
+            Snapshot { kind: ScopeKind::Team, whole: [level(3, 2, Duration::from_secs(20)), None], model: [None; 2] };
+        let key = Snapshot {
+            kind: ScopeKind::Key,
+            whole: [level(100, 97, Duration::from_millis(1_800)), None],
             model: [level(5, 4, Duration::from_secs(12)), None],
         };
         assert_eq!(
-            headers(&snapshot),
+            lines(&[key]),
             [
                 "x-ratelimit-api_key-remaining-requests: 97",
                 "x-ratelimit-api_key-limit-requests: 100",
@@ -148,7 +174,10 @@ mod tests {
                 "x-ratelimit-reset-requests: 12s",
             ]
         );
-        assert_eq!(headers(&Snapshot::default()), [""; 0]);
+        assert_eq!(lines(&[]), [""; 0]);
+        let both = lines(&[key, team]);
+        assert!(both.contains(&"x-ratelimit-team-remaining-requests: 2".to_owned()), "{both:?}");
+        assert!(both.contains(&"x-ratelimit-remaining-requests: 2".to_owned()), "{both:?}");
     }
 
     #[test]

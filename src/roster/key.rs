@@ -13,6 +13,9 @@ use crate::vocabulary::{KeyHash, PicoUsd};
 pub struct Key {
     /// SHA-256 of the key.
     pub token: KeyHash,
+    /// The hash its account has: that of the first key, however often it was replaced.
+    #[serde(default, skip_serializing_if = "default")]
+    pub account: Option<KeyHash>,
     /// `sk-...` and the last four characters.
     pub key_name: String,
     /// What people call it; no two keys have the same.
@@ -57,6 +60,9 @@ pub struct Key {
     /// Words that its spend is also counted under.
     #[serde(default, skip_serializing_if = "default")]
     pub tags: Vec<String>,
+    /// Where its requests may be answered.
+    #[serde(default, skip_serializing_if = "default")]
+    pub allowed_model_region: Option<String>,
     /// Parameters that its requests must have.
     #[serde(default, skip_serializing_if = "default")]
     pub enforced_params: Vec<String>,
@@ -95,6 +101,7 @@ impl Key {
     pub fn new(token: KeyHash, key_name: impl Into<String>) -> Self {
         Self {
             token,
+            account: None,
             key_name: key_name.into(),
             key_alias: None,
             models: Vec::new(),
@@ -110,6 +117,7 @@ impl Key {
             allowed_routes: Vec::new(),
             key_type: KeyType::Default,
             tags: Vec::new(),
+            allowed_model_region: None,
             enforced_params: Vec::new(),
             temp_budget_increase: None,
             temp_budget_expiry: None,

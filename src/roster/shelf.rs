@@ -109,18 +109,27 @@ pub struct Roster {
     /// Keys by the hash they had before they were replaced.
     replaced: DashMap<KeyHash, KeyHash>,
     version: AtomicU64,
+    groups_version: AtomicU64,
 }
 
 impl Roster {
     /// Makes changes. Whoever asks afterwards sees them.
     pub fn apply(&self, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
+            if let Change::Put(Record::AccessGroup(_)) | Change::Remove(Kind::AccessGroup, _) = change {
+                self.groups_version.fetch_add(1, Ordering::AcqRel);
+            }
             match change {
                 Change::Put(record) => self.put(record),
                 Change::Remove(kind, id) => self.remove(kind, &id),
             }
         }
-        self.version.fetch_add(1, Ordering::Release);
+        self.version.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts changes of access groups: what was compiled from them holds while it stands.
+    pub fn groups_version(&self) -> u64 {
+        self.groups_version.load(Ordering::Acquire)
     }
 
     /// Counts changes: what was derived from the roster holds while it stands.

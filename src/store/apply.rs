@@ -340,11 +340,11 @@ mod tests {
     fn a_later_entry_replaces_an_earlier_one_and_never_the_other_way() {
         let (_place, mut connection) = open("replace");
         apply(&mut connection, &[entry("a", Stage::Flowing, 3), entry("b", Stage::Closed, 50)]).unwrap();
-        assert_eq!(sums(&connection), (53, 53, vec![53, 53]));
+        assert_eq!(sums(&connection), (53, 53, vec![53; 3]));
         apply(&mut connection, &[entry("a", Stage::Ended, 9_000_007)]).unwrap();
-        assert_eq!(sums(&connection), (9_000_057, 9_000_057, vec![9_000_057; 2]));
+        assert_eq!(sums(&connection), (9_000_057, 9_000_057, vec![9_000_057; 3]));
         apply(&mut connection, &[entry("a", Stage::Flowing, 4), entry("b", Stage::Ended, 1)]).unwrap();
-        assert_eq!(sums(&connection), (9_000_057, 9_000_057, vec![9_000_057; 2]));
+        assert_eq!(sums(&connection), (9_000_057, 9_000_057, vec![9_000_057; 3]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::ledger::{AccountId, Booking, Bookings, Outcome, Receipt, Stage};
-use crate::vocabulary::{KeyHash, Metered, ModelName, PicoUsd, Usage};
+use crate::vocabulary::{KeyHash, Metered, ModelName, PicoUsd, ScopeKind, Usage};
 
 /// Length and checksum.
 pub(super) const FRAME_BYTES: usize = 8;
@@ -163,6 +163,10 @@ pub(super) fn account(account: AccountId, out: &mut Vec<u8>) {
             out.push(1);
             out.extend_from_slice(key.as_bytes());
         }
+        AccountId::Of(kind, digest) => {
+            out.extend_from_slice(&[2, kind.code()]);
+            out.extend_from_slice(&digest);
+        }
     }
 }
 
@@ -190,6 +194,10 @@ fn read_account(reader: &mut Reader<'_>) -> Option<AccountId> {
     match reader.array()? {
         [0] => Some(AccountId::Global),
         [1] => Some(AccountId::Key(KeyHash::from_bytes(reader.array()?))),
+        [2] => {
+            let [kind] = reader.array()?;
+            Some(AccountId::Of(ScopeKind::of_code(kind)?, reader.array()?))
+        }
         _ => None,
     }
 }
@@ -297,7 +305,12 @@ pub(super) mod tests {
             image_out: 10,
             cost: Some(PicoUsd(11)),
         };
-        let booked = [(AccountId::Global, None), (AccountId::Key(key), Some(1_795_305_600_000))];
+        let team = AccountId::of(ScopeKind::Team, "blue", &crate::ledger::Part::Window("1d".to_owned()));
+        let booked = [
+            (AccountId::Global, None),
+            (AccountId::Key(key), Some(1_795_305_600_000)),
+            (team, Some(1_795_305_600_000)),
+        ];
         Receipt {
             exchange: exchange.into(),
             key: Some(key),

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::RwLock;
+
 use super::event::Endpoint;
 use super::inventory;
 use super::labels::{DeploymentName, KeyLabel, KeyName, LabelBook, Served, Target};
-use super::store::{Block, Course, Place, Store};
+use super::store::{Block, Course, LATE_KEYS_MAX, Place, Store};
+use crate::vocabulary::KeyHash;
 
 /// The labels and counters of one configuration. Cheap to clone; keep it beside the configuration it was made for.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ struct Inner {
     targets: Vec<DeploymentName>,
     /// One row per key: nobody, the master key, then the virtual keys. Made when first used.
     rows: Box<[OnceLock<Row>]>,
+    /// The same for keys that came later, by their place in [`Store::late_keys`].
+    late: RwLock<Vec<Arc<OnceLock<Row>>>>,
     /// For keys that found no room: the same without the key's name.
     unkeyed: Row,
     /// One per target.
@@ -45,6 +50,7 @@ impl Handles {
             master: KeyName::of("master"),
             nothing: DeploymentName::other(),
             rows: empty(book.keys.len().saturating_add(2)),
+            late: RwLock::default(),
             unkeyed: empty(targets.len().saturating_mul(Endpoint::ALL.len())),
             courses: empty(targets.len()),
             targets,
@@ -63,8 +69,14 @@ impl Handles {
         blocks.saturating_mul(inventory::per_block()).saturating_add(courses)
     }
 
-    pub(super) fn key(&self, key: KeyLabel) -> &KeyName {
+    pub(super) fn key(&self, key: KeyLabel) -> KeyName {
         self.0.key_name(key)
+    }
+
+    /// The label of a key that the configuration does not know; nobody's once there are too many.
+    pub fn late_key(&self, alias: Option<&str>, hash: &KeyHash) -> KeyLabel {
+        let name = KeyName { alias: alias.unwrap_or_default().into(), hash: hash.to_string().into() };
+        self.0.store.late_key(name).map_or(KeyLabel::Other, KeyLabel::Late)
     }
 
     pub(super) fn target(&self, target: Target) -> &DeploymentName {
@@ -99,16 +111,38 @@ impl Inner {
         self.targets.get(index).unwrap_or(&self.nothing)
     }
 
-    fn key_index(&self, key: KeyLabel) -> usize {
-        match key {
+    fn keyed(&self, key: KeyLabel, target: usize, endpoint: Endpoint) -> Option<Arc<Block>> {
+        let index = match key {
             KeyLabel::Unknown => 0,
             KeyLabel::Master => 1,
             KeyLabel::Virtual(index) => usize::try_from(index).map_or(0, |index| index.saturating_add(2)),
-        }
+            KeyLabel::Late(index) => return self.keyed_in(&*self.late_row(index)?, key, target, endpoint),
+            KeyLabel::Other => return None,
+        };
+        let row_cell = self.rows.get(index).or_else(|| self.rows.first())?;
+        self.keyed_in(row_cell, key, target, endpoint)
     }
 
-    fn keyed(&self, key: KeyLabel, target: usize, endpoint: Endpoint) -> Option<Arc<Block>> {
-        let row_cell = self.rows.get(self.key_index(key)).or_else(|| self.rows.first())?;
+    /// The row of a key that came later, made when first asked for.
+    fn late_row(&self, index: u32) -> Option<Arc<OnceLock<Row>>> {
+        let index = usize::try_from(index).ok().filter(|index| *index < LATE_KEYS_MAX)?;
+        if let Some(row) = self.late.read().get(index) {
+            return Some(Arc::clone(row));
+        }
+        let mut rows = self.late.write();
+        while rows.len() <= index {
+            rows.push(Arc::default());
+        }
+        rows.get(index).cloned()
+    }
+
+    fn keyed_in(
+        &self,
+        row_cell: &OnceLock<Row>,
+        key: KeyLabel,
+        target: usize,
+        endpoint: Endpoint,
+    ) -> Option<Arc<Block>> {
         if row_cell.get().is_none() && !self.store.has_room_for_key() {
             return None;
         }
@@ -121,7 +155,7 @@ impl Inner {
             return None;
         }
         let name = self.target(target);
-        let place = Place { key: self.key_name(key).clone(), served: Served::of(name), endpoint };
+        let place = Place { key: self.key_name(key), served: Served::of(name), endpoint };
         let block = self.store.keyed_block(place, name)?;
         Some(Arc::clone(cell.get_or_init(|| block)))
     }
@@ -133,11 +167,13 @@ impl Inner {
         self.unkeyed.get(cell_index(target, endpoint)).map_or_else(make, |cell| Arc::clone(cell.get_or_init(make)))
     }
 
-    fn key_name(&self, key: KeyLabel) -> &KeyName {
+    fn key_name(&self, key: KeyLabel) -> KeyName {
         match key {
-            KeyLabel::Unknown => &self.unknown,
-            KeyLabel::Master => &self.master,
-            KeyLabel::Virtual(index) => at(&self.book.keys, index).unwrap_or(&self.unknown),
+            KeyLabel::Unknown => self.unknown.clone(),
+            KeyLabel::Master => self.master.clone(),
+            KeyLabel::Virtual(index) => at(&self.book.keys, index).unwrap_or(&self.unknown).clone(),
+            KeyLabel::Late(index) => self.store.late_name(index).unwrap_or_else(KeyName::other),
+            KeyLabel::Other => KeyName::other(),
         }
     }
 
@@ -146,10 +182,12 @@ impl Inner {
         let targets: HashMap<Served, usize> =
             self.targets.iter().enumerate().rev().map(|(index, name)| (Served::of(name), index)).collect();
         let keys: HashMap<&KeyName, usize> = self.key_names().rev().collect();
+        let late: HashMap<KeyName, u32> = self.store.late_names();
         for block in self.store.blocks() {
             let Some(&target) = targets.get(&block.place.served) else { continue };
             block.shown.store(Arc::new(self.target(target).clone()));
-            let row = match keys.get(&block.place.key).and_then(|&key| self.rows.get(key)) {
+            let late_row = late.get(&block.place.key).and_then(|index| self.late_row(*index));
+            let row = match keys.get(&block.place.key).and_then(|&key| self.rows.get(key)).or(late_row.as_deref()) {
                 Some(row) => row.get_or_init(|| empty(self.unkeyed.len())),
                 None if block.place.key == KeyName::other() => &self.unkeyed,
                 None => continue,

@@ -49,7 +49,7 @@ pub(super) fn number(kind: Kind) -> usize {
         Kind::ExpiredKey => 4,
         Kind::BlockedKey => 5,
         Kind::AddressNotAllowed => 6,
-        Kind::ModelNotAllowed => 7,
+        Kind::ModelNotAllowed | Kind::ScopeModelNotAllowed(_) => 7,
         Kind::NeedsMasterKey => 8,
         Kind::UnknownModel => 9,
         Kind::BadRequest => 10,

@@ -50,6 +50,10 @@ pub enum KeyLabel {
     Master,
     /// A virtual key: its place in [`LabelBook::keys`].
     Virtual(u32),
+    /// A virtual key that the configuration does not know: see [`super::Handles::late_key`].
+    Late(u32),
+    /// One of too many of them.
+    Other,
 }
 
 /// How far routing came.

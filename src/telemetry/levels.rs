@@ -48,7 +48,7 @@ pub(super) fn sample(keepers: &[Arc<dyn Sample>]) -> Vec<Level> {
 
 impl Level {
     fn of(handles: &Handles, gauge: Gauge) -> Self {
-        let key = |key: KeyLabel| handles.key(key).clone();
+        let key = |key: KeyLabel| handles.key(key);
         let target = |target: Target| match target {
             Target::None => DeploymentName::default(),
             named => handles.target(named).clone(),

@@ -194,6 +194,17 @@ pub(super) struct Store {
     rest_course: Arc<Course>,
     /// Exchanges counted without their key's name.
     collapsed: AtomicU64,
+    /// Keys that no configuration knows, by name.
+    late: Mutex<LateKeys>,
+}
+
+/// So many keys that came later have labels of their own; all others are `other`.
+pub(super) const LATE_KEYS_MAX: usize = 4_096;
+
+#[derive(Debug, Default)]
+struct LateKeys {
+    numbers: HashMap<KeyName, u32>,
+    names: Vec<KeyName>,
 }
 
 impl Store {
@@ -212,7 +223,30 @@ impl Store {
             rest_block,
             rest_course,
             collapsed: AtomicU64::new(0),
+            late: Mutex::default(),
         }
+    }
+
+    /// The number of a key that no configuration knows; None once there are too many.
+    pub(super) fn late_key(&self, name: KeyName) -> Option<u32> {
+        let mut late = locked(&self.late);
+        if let Some(number) = late.numbers.get(&name) {
+            return Some(*number);
+        }
+        let number = u32::try_from(late.names.len()).ok().filter(|_| late.names.len() < LATE_KEYS_MAX)?;
+        late.names.push(name.clone());
+        late.numbers.insert(name, number);
+        Some(number)
+    }
+
+    /// What the key with this number is called.
+    pub(super) fn late_name(&self, number: u32) -> Option<KeyName> {
+        locked(&self.late).names.get(usize::try_from(number).ok()?).cloned()
+    }
+
+    /// All of them with their numbers.
+    pub(super) fn late_names(&self) -> HashMap<KeyName, u32> {
+        locked(&self.late).numbers.clone()
     }
 
     pub(super) fn count_collapsed(&self) {

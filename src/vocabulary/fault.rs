@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use super::ScopeKind;
+
 /// Who is at fault. Blame, retry and metrics follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
@@ -26,12 +28,14 @@ pub enum Kind {
     UnknownKey,
     /// The key's time is over.
     ExpiredKey,
-    /// The key is blocked.
+    /// The key is blocked, or whom it belongs to.
     BlockedKey,
     /// The caller's address is not on the key's list.
     AddressNotAllowed,
     /// The key may not use this model.
     ModelNotAllowed,
+    /// The team, user, organization or customer may not use this model.
+    ScopeModelNotAllowed(ScopeKind),
     /// This route needs the master key.
     NeedsMasterKey,
     /// No deployment serves this model.

@@ -4,6 +4,7 @@ mod clock;
 mod fault;
 mod money;
 mod names;
+mod scope;
 mod secret;
 mod usage;
 
@@ -11,5 +12,6 @@ pub use clock::{Clock, Now};
 pub use fault::{Fault, Kind, Matter, Origin};
 pub use money::{BadMoney, PicoUsd};
 pub use names::{BadName, KeyHash, ModelName};
+pub use scope::ScopeKind;
 pub use secret::Secret;
 pub use usage::{Metered, Usage};

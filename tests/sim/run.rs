@@ -583,7 +583,7 @@ impl Sim {
             let places = self.world.keys.find(key).unwrap().limits.open();
             // A limit that is new with a reload counts from then on; one that stayed counts all.
             let live = self.live.iter().filter(|live| live.key == Some(index)).count() as u64;
-            assert!(places.is_none_or(|places| places <= live), "L3 {place}");
+            assert!(places.is_none_or(|(places, _)| places <= live), "L3 {place}");
         }
     }
 }

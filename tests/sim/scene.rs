@@ -107,11 +107,8 @@ pub(crate) fn settings() -> Settings {
 
 /// A world's surroundings, with nothing in its log.
 pub(crate) fn around() -> Surroundings {
-    Surroundings {
-        clock: Clock::manual(MORNING),
-        ledger: Arc::new(Memory::new()),
-        telemetry: Telemetry::new(Options { log: LogTo::Nowhere, series_max: 10_000, started_ms: MORNING }),
-    }
+    let telemetry = Telemetry::new(Options { log: LogTo::Nowhere, series_max: 10_000, started_ms: MORNING });
+    Surroundings::new(Clock::manual(MORNING), Arc::new(Memory::new()), telemetry)
 }
 
 /// Another limit for a key.

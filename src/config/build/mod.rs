@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::environment::Variables;
 use super::finding::Report;
 use super::load::Surroundings;
-use super::settings::{Alias, Budget, Settings, UnknownPrice};
+use super::settings::{Alias, Budget, CustomerBudget, Settings, UnknownPrice};
 use super::value;
 use super::yaml::{Entry, Node};
 use crate::vocabulary::PicoUsd;
@@ -83,6 +83,9 @@ impl Build<'_> {
             retry_after: retry_after.unwrap_or(Duration::ZERO),
             drop_params: truth(self.litellm, "drop_params").unwrap_or(false),
             budget,
+            user_budgets_on_team_keys: truth(self.general, "apply_user_budget_to_team_keys").unwrap_or(false),
+            customer_budget: self.customer_budget(),
+            customer_header: text(self.general, "user_header_name").map(|name| name.to_ascii_lowercase()),
             budget_exceeded_status: exceeded.and_then(|status| status.try_into().ok()).unwrap_or(BUDGET_EXCEEDED),
             timezone: text(self.litellm, "timezone").unwrap_or_else(|| String::from("UTC")),
             unknown_price: self.unknown_price(),
@@ -94,6 +97,11 @@ impl Build<'_> {
             deadlines: limits::deadlines(self.general, self.router, self.litellm),
             upstream: self.upstream(),
         }
+    }
+
+    fn customer_budget(&self) -> Option<CustomerBudget> {
+        let dollars = self.litellm.at("max_end_user_budget").and_then(value::dollars).map(CustomerBudget::Dollars);
+        dollars.or_else(|| text(self.litellm, "max_end_user_budget_id").map(CustomerBudget::Shared))
     }
 
     fn unknown_price(&self) -> UnknownPrice {

@@ -35,6 +35,7 @@ impl Build<'_> {
     fn virtual_key(&mut self, node: &Node, path: &str) -> Option<VirtualKey> {
         let (hash, shown) = self.identity(node, path)?;
         Some(VirtualKey {
+            account: None,
             hash,
             shown,
             alias: text(node, "key_alias"),

@@ -35,7 +35,6 @@ const NOTES: &[(&str, &str)] = &[
     ("duration", "say until when with `expires`"),
     ("max_parallel_requests", "max_parallel_requests of a virtual key or a deployment is"),
     ("database_url", "keys are declared under `virtual_keys`"),
-    ("max_end_user_budget", "end users are not limited"),
     ("provider_budget_config", "providers are not limited"),
     ("deployment_affinity_ttl_seconds", "affinity is by hash: nothing is remembered that could run out"),
     ("forward_headers", "headers of the client's are passed on from a fixed list only"),
@@ -51,7 +50,7 @@ const GENERAL: &str = "\
     admin_only_routes admission_queue_timeout_seconds alert_to_webhook_url alert_types alerting alerting_args \
     alerting_threshold allow_cli_sso_verification_uri_complete allow_requests_on_db_unavailable \
     allow_unmanaged_response_ids allowed_file_extensions allowed_ips allowed_routes always_include_stream_usage \
-    apply_user_budget_to_team_keys background_health_check_model_groups background_health_checks \
+    background_health_check_model_groups background_health_checks \
     blocked_file_extensions cancel_on_disconnect claude_code_gateway_managed_settings completion_model \
     control_plane_url coordination_redis custom_auth_run_common_checks dangerously_permit_weak_or_unset_master_key \
     database_args database_connect_timeout database_connection_pool_limit database_connection_timeout \
@@ -84,7 +83,7 @@ const GENERAL: &str = "\
     store_prompts_in_spend_logs supported_db_objects token_rate_limit_type transcribe_media_buckets \
     trusted_proxy_ranges ui_access_mode use_azure_key_vault use_google_kms use_redis_transaction_buffer \
     use_spend_logs_partitioning user_api_key_cache_max_size user_api_key_cache_ttl user_header_mappings \
-    user_header_name user_mcp_management_mode user_url_allowed_hosts user_url_validation \
+    user_mcp_management_mode user_url_allowed_hosts user_url_validation \
     vector_store_deny_by_default";
 
 /// In `pass_through_endpoints`.
@@ -123,7 +122,7 @@ const LITELLM: &str = "\
     json_logs key_alias_pattern key_generation_settings langfuse_default_tags langfuse_enable_update_trace_keys \
     langsmith_batch_size llamaguard_model_name llamaguard_unsafe_content_categories llm_guard_mode \
     log_auth_failure_key_identity log_client_error_tracebacks log_raw_request_response logged_real_time_event_types \
-    logging longer_context_model_fallback_dict max_end_user_budget max_end_user_budget_id \
+    logging longer_context_model_fallback_dict \
     max_internal_user_budget max_tokens max_ui_session_budget max_user_budget mcp_servers mcp_tool_search \
     model_fallbacks model_group_settings models_by_provider modify_params network_mock newrelic_params \
     num_retries_per_request openai_moderations_model_name openai_system_messages_first otel_tenant_destination_mode \

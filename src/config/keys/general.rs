@@ -23,6 +23,22 @@ pub(super) const KEYS: &[Key] = &[
         "x-example-key",
     ),
     Key::new(
+        "general_settings.user_header_name",
+        Kind::HeaderName,
+        "none",
+        "A header that names the customer of a request, beside x-litellm-customer-id and `user`.",
+        "x-example-customer",
+    )
+    .in_comment(),
+    Key::new(
+        "general_settings.apply_user_budget_to_team_keys",
+        Kind::Bool,
+        "false",
+        "Whether a user's own budget and limits also bind the user's keys of teams.",
+        "true",
+    )
+    .in_comment(),
+    Key::new(
         "general_settings.use_x_forwarded_for",
         Kind::Bool,
         "false",

@@ -96,6 +96,22 @@ pub(super) const KEYS: &[Key] = &[
         "1mo",
     ),
     Key::new(
+        "litellm_settings.max_end_user_budget",
+        Kind::Dollars,
+        "none",
+        "What each customer (`user` of a request) may spend that has no budget of its own.",
+        "5.00",
+    )
+    .in_comment(),
+    Key::new(
+        "litellm_settings.max_end_user_budget_id",
+        Kind::Text,
+        "none",
+        "The same by the id of a budget (/budget/new), with its window and limits.",
+        "example-budget",
+    )
+    .in_comment(),
+    Key::new(
         "litellm_settings.budget_exceeded_status_code",
         Kind::Count { min: 400, max: 499 },
         "422",

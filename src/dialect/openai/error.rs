@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::json::{self, Cursor, Span};
-use crate::vocabulary::{Fault, Kind, Matter, Origin};
+use crate::vocabulary::{Fault, Kind, Matter, Origin, ScopeKind};
 
 use super::scrub as scrubbing;
 
@@ -44,7 +44,7 @@ pub fn status_with(fault: &Fault, budget_status: u16) -> u16 {
     match fault.kind {
         Kind::NoKey | Kind::MalformedKey | Kind::UnknownKey | Kind::ExpiredKey | Kind::BlockedKey => 401,
         Kind::NeedsMasterKey => 401,
-        Kind::AddressNotAllowed | Kind::ModelNotAllowed => 403,
+        Kind::AddressNotAllowed | Kind::ModelNotAllowed | Kind::ScopeModelNotAllowed(_) => 403,
         Kind::UnknownModel | Kind::BadRequest | Kind::BadJson | Kind::DoubtfulFraming | Kind::PriceUnknown => 400,
         Kind::TooLarge => 413,
         Kind::UnsupportedMedia => 415,
@@ -71,6 +71,7 @@ fn type_of(fault: &Fault) -> &'static str {
         Kind::UnknownKey => "token_not_found_in_db",
         Kind::ExpiredKey => "expired_key",
         Kind::ModelNotAllowed => "key_model_access_denied",
+        Kind::ScopeModelNotAllowed(scope) => model_access_denied(scope),
         // Not the caller's limit: every deployment of the group rests.
         Kind::RateLimited if fault.origin != Origin::Client => "all_deployments_in_cooldown",
         Kind::RateLimited | Kind::UpstreamStatus(429) => "throttling_error",
@@ -100,12 +101,23 @@ fn type_of(fault: &Fault) -> &'static str {
     }
 }
 
+fn model_access_denied(scope: ScopeKind) -> &'static str {
+    match scope {
+        ScopeKind::Team | ScopeKind::TeamMember => "team_model_access_denied",
+        ScopeKind::User => "user_model_access_denied",
+        ScopeKind::Organization | ScopeKind::OrganizationMember => "org_model_access_denied",
+        ScopeKind::Customer => "end_user_model_access_denied",
+        ScopeKind::Tag => "tag_model_access_denied",
+        ScopeKind::Key | ScopeKind::Provider | ScopeKind::Deployment => "key_model_access_denied",
+    }
+}
+
 fn param_of(fault: &Fault) -> Option<&str> {
     let known = match fault.kind {
         // A string, not null: LiteLLM's clients know it so.
         _ if type_of(fault) == "auth_error" => Some("None"),
         Kind::UnknownKey => Some("key"),
-        Kind::ModelNotAllowed => Some("model"),
+        Kind::ModelNotAllowed | Kind::ScopeModelNotAllowed(_) => Some("model"),
         Kind::BadJson => Some("request_body"),
         _ => None,
     };
