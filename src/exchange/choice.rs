@@ -75,6 +75,7 @@ impl Planned {
             match deployment.limits.try_take(self.tokens, now) {
                 Ok(permit) => {
                     if let Some(flight) = deployment.health.begin(group.members.len() == 1, now) {
+                        deployment.health.spend(self.tokens, now);
                         return Ok(Chosen { position, permit, flight, at_home });
                     }
                 }
@@ -158,6 +159,9 @@ impl Planned {
                 Standing::Resting(wait) => return Some(Aside::Cooling(wait)),
                 Standing::Full(wait) => return Some(Aside::Full(wait)),
             }
+            if let Some(wait) = deployment.health.lacks(self.tokens, now) {
+                return Some(Aside::Full(wait));
+            }
         }
         if !self.has_tags(deployment, tagged, world.settings.routing.tags_match_any) {
             return Some(Aside::Tags);
@@ -179,7 +183,10 @@ impl Planned {
     /// Whether another deployment of the group is in good standing.
     pub(super) fn has_spare(&self, world: &World, deployment: usize, now: Now) -> bool {
         let others = self.group.members.iter().filter(|member| member.deployment != deployment);
-        others.into_iter().any(|member| world.deployments[member.deployment].health.standing(now) == Standing::Open)
+        others.into_iter().any(|member| {
+            let health = &world.deployments[member.deployment].health;
+            health.standing(now) == Standing::Open && health.lacks(1, now).is_none()
+        })
     }
 
     // ---- tags ----
@@ -278,7 +285,9 @@ impl Planned {
     /// LiteLLM's words.
     fn all_cool(&self, world: &World, group: &Group, wait: Duration, now: Now) -> Fault {
         let resting = group.members.iter().map(|member| &world.deployments[member.deployment]);
-        let resting = resting.filter(|deployment| deployment.health.standing(now) != Standing::Open);
+        let resting = resting.filter(|deployment| {
+            deployment.health.standing(now) != Standing::Open || deployment.health.lacks(self.tokens, now).is_some()
+        });
         let ids: Vec<_> = resting.map(|deployment| format!("'{}'", deployment.settings.id)).take(NAMED_MAX).collect();
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let checks = if world.settings.routing.pre_call_checks { "True" } else { "False" };

@@ -1,7 +1,5 @@
 //! What an attempt says about its deployment.
 
-use std::time::Duration;
-
 use super::World;
 use super::attempt::Again;
 use super::plan::Planned;
@@ -36,7 +34,10 @@ impl Planned {
         match rest {
             Some(rest) => self.say_cooled(world, rest, now),
             // Not set aside, but the provider's word is kept.
-            None if failure == Failure::RateLimit && !cooling.disabled && self.has_others() => {
+            None if matches!(failure, Failure::RateLimit | Failure::Unavailable)
+                && !cooling.disabled
+                && self.has_others() =>
+            {
                 fault.retry_after.into_iter().for_each(|wait| health.full_for(wait, now));
             }
             None => {}
@@ -67,15 +68,6 @@ impl Planned {
         if let Some(flight) = &mut current.flight {
             flight.answered(now);
             flight.health().took(took, self.request.stream, now);
-        }
-    }
-
-    /// The provider said that nothing is left of its limits for this long.
-    pub fn used_up(&mut self, wait: Duration, now: Now) {
-        if self.has_others()
-            && let Some(flight) = self.current.as_ref().and_then(|current| current.flight.as_ref())
-        {
-            flight.health().full_for(wait, now);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::World;
 use crate::ledger::{AccountId, Ledger};
 use crate::policy::Level;
-use crate::routing::Standing;
+use crate::routing::{Standing, Stock};
 use crate::telemetry::{Gauge, Handles, Health, Limited, Target};
 use crate::vocabulary::Now;
 
@@ -31,10 +31,16 @@ impl World {
             let state = match deployment.health.standing(now) {
                 Standing::Resting(_) | Standing::Full(_) => Health::CoolingDown,
                 Standing::Trial => Health::Failing,
+                Standing::Open if deployment.health.lacks(1, now).is_some() => Health::CoolingDown,
                 Standing::Open if deployment.health.is_failing(now) => Health::Failing,
                 Standing::Open => Health::Healthy,
             };
             out(&self.handles, Gauge::Deployment { target, state });
+            for (stock, of) in [(Stock::Requests, Limited::Requests), (Stock::Tokens, Limited::Tokens)] {
+                if let Some(left) = deployment.health.left(stock, now) {
+                    out(&self.handles, Gauge::Upstream { target, of, left });
+                }
+            }
         }
         if let Some((left, max)) = self.left(AccountId::Global, now) {
             out(&self.handles, Gauge::GlobalBudget { left, max });

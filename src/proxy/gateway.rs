@@ -24,8 +24,8 @@ use super::guard::HEAD;
 use super::replay::{self, Shared};
 use super::{body, peer};
 use crate::exchange::{
-    self, Again, Deployment, Ending, Entry, Head, LocalAnswer, Opened, Opening, Outbound, Planned, Refused, Sent,
-    Treatment, Unsigned, UpstreamHead, World,
+    self, Again, Deployment, Ending, Entry, Head, Learned, LocalAnswer, Opened, Opening, Outbound, Planned, Refused,
+    Sent, Treatment, Unsigned, UpstreamHead, World, retry_after,
 };
 use crate::vocabulary::{Fault, Kind, Now, Origin};
 
@@ -478,17 +478,15 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         let text = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok());
+        let now = self.gate.around().clock.now();
         let head = UpstreamHead {
             status: response.status.as_u16(),
             content_type: text("content-type"),
-            retry_after: text("retry-after").and_then(retry_after),
+            retry_after: retry_after(&text, now),
         };
         let Some(exchange) = &mut context.exchange else { return Ok(()) };
-        let name = |name: &str| text(name);
-        if let Some(wait) = used_up(&name) {
-            exchange.used_up(wait, self.gate.around().clock.now());
-        }
-        match exchange.reply(&head, self.gate.around().clock.now(), fastrand::u64(..)) {
+        exchange.learn(&Learned::read(&text, now), now);
+        match exchange.reply(&head, now, fastrand::u64(..)) {
             Treatment::Failed(again, fault) => Err(self.stop(context, again, fault)),
             Treatment::Hold => self.treat(context, Mode::Hold),
             Treatment::Stream => self.treat(context, Mode::Stream),
@@ -758,42 +756,6 @@ fn timeout_fault(sending: Option<&Sending>) -> Fault {
         format!(" - timeout value={limit:?}, time taken={taken:.2} seconds")
     });
     Fault::upstream(Kind::UpstreamTimeout, format!("{text}{times}"))
-}
-
-/// Seconds, or nothing: a date in `retry-after` is not acted upon.
-fn retry_after(text: &str) -> Option<Duration> {
-    let seconds: f64 = text.trim().parse().ok()?;
-    Duration::try_from_secs_f64(seconds.clamp(0.0, 86_400.0)).ok()
-}
-
-/// When a provider takes requests again that says that nothing is left of a limit, in OpenAI's headers.
-fn used_up<'a>(header: &impl Fn(&str) -> Option<&'a str>) -> Option<Duration> {
-    let wait = |left: &str, reset: &str| (header(left)?.trim() == "0").then(|| header(reset).and_then(reset_after))?;
-    let requests = wait("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests");
-    requests.max(wait("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"))
-}
-
-/// `6m0s`, `1.5s`, `20ms`, or seconds without a unit.
-fn reset_after(text: &str) -> Option<Duration> {
-    let mut rest = text.trim();
-    let mut seconds = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (number, more) = rest.split_at(digits);
-        let letters = more.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(more.len());
-        let (unit, more) = more.split_at(letters);
-        let scale = match unit {
-            "" | "s" => 1.0,
-            "ms" => 0.001,
-            "m" => 60.0,
-            "h" => 3600.0,
-            "d" => 86_400.0,
-            _ => return None,
-        };
-        seconds += number.parse::<f64>().ok()? * scale;
-        rest = more;
-    }
-    Duration::try_from_secs_f64(seconds.min(86_400.0)).ok()
 }
 
 /// One piece of several; the usual single one is not copied.

@@ -38,6 +38,15 @@ pub enum Standing {
     Full(Duration),
 }
 
+/// What a provider counts of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stock {
+    /// Requests.
+    Requests,
+    /// Tokens.
+    Tokens,
+}
+
 /// That a deployment was set aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rest {
@@ -62,6 +71,8 @@ pub struct Health {
     latency: [Latency; 2],
     tokens: Minute,
     requests: Minute,
+    /// What its provider says is left, by [`Stock`].
+    stocks: [Left; 2],
 }
 
 impl Health {
@@ -105,6 +116,28 @@ impl Health {
     pub fn full_for(&self, time: Duration, now: Now) {
         let until = now.mono_ns.saturating_add(nanos(time.min(REST_MAX)));
         self.full_until.fetch_max(until, Relaxed);
+    }
+
+    /// Mirrors what its provider says is left of a limit, and for how long that holds.
+    pub fn learn(&self, stock: Stock, left: u64, time: Duration, now: Now) {
+        self.stocks[stock as usize].set(left, time.min(REST_MAX), now);
+    }
+
+    /// What is left of what its provider said, as long as that holds.
+    pub fn left(&self, stock: Stock, now: Now) -> Option<u64> {
+        self.stocks[stock as usize].read(now).map(|(left, _)| left)
+    }
+
+    /// How long until its provider takes a request of so many tokens, where it said that it does not now.
+    pub fn lacks(&self, tokens: u64, now: Now) -> Option<Duration> {
+        let short =
+            |(stock, needed): (&Left, u64)| stock.read(now).filter(|(left, _)| *left < needed).map(|(_, time)| time);
+        self.stocks.iter().zip([1, tokens]).filter_map(short).max()
+    }
+
+    /// Takes a request of so many tokens off what its provider said is left, until it says so anew.
+    pub fn spend(&self, tokens: u64, now: Now) {
+        self.stocks.iter().zip([1, tokens]).for_each(|(stock, spent)| stock.take(spent, now));
     }
 
     /// Notes a failure, and sets the deployment aside if that is called for. `wait` is what the provider asks for; `spare`
@@ -226,6 +259,32 @@ impl Drop for Flight {
         self.health.open.fetch_sub(1, Relaxed);
         if self.trial && self.health.trial.load(Relaxed) > TRIAL_DUE {
             self.health.trial.store(TRIAL_DUE, Relaxed);
+        }
+    }
+}
+
+/// What is left, and until when that holds.
+#[derive(Debug, Default)]
+struct Left {
+    count: AtomicU64,
+    until: AtomicU64,
+}
+
+impl Left {
+    fn set(&self, count: u64, time: Duration, now: Now) {
+        self.count.store(count, Relaxed);
+        self.until.store(now.mono_ns.saturating_add(nanos(time)), Relaxed);
+    }
+
+    fn read(&self, now: Now) -> Option<(u64, Duration)> {
+        let time = self.until.load(Relaxed).checked_sub(now.mono_ns).filter(|left| *left > 0)?;
+        Some((self.count.load(Relaxed), Duration::from_nanos(time)))
+    }
+
+    fn take(&self, spent: u64, now: Now) {
+        if self.until.load(Relaxed) > now.mono_ns {
+            // The closure never gives up.
+            let _always = self.count.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(spent)));
         }
     }
 }
@@ -423,6 +482,31 @@ mod tests {
         assert_eq!(health.latency(false, clock.now()), (0, 0));
         clock.advance(Duration::from_secs(601));
         assert_eq!(health.latency(true, clock.now()), (0, 0));
+    }
+
+    #[test]
+    fn what_the_provider_says_is_left_is_mirrored_until_it_says_so_anew() {
+        let (health, clock) = scene();
+        let ten = Duration::from_secs(10);
+        assert_eq!((health.lacks(1_000_000, clock.now()), health.left(Stock::Tokens, clock.now())), (None, None));
+        health.learn(Stock::Requests, 2, ten, clock.now());
+        health.learn(Stock::Tokens, 1000, Duration::from_secs(4), clock.now());
+        assert_eq!(health.lacks(1000, clock.now()), None);
+        assert_eq!(health.lacks(1001, clock.now()), Some(Duration::from_secs(4)));
+        health.spend(600, clock.now());
+        assert_eq!(health.lacks(500, clock.now()), Some(Duration::from_secs(4)));
+        health.spend(600, clock.now());
+        assert_eq!(
+            (health.left(Stock::Requests, clock.now()), health.left(Stock::Tokens, clock.now())),
+            (Some(0), Some(0))
+        );
+        assert_eq!(health.lacks(1, clock.now()), Some(ten), "the longer wait of the two");
+        health.learn(Stock::Requests, 1, ten, clock.now());
+        clock.advance(Duration::from_secs(4));
+        assert_eq!((health.lacks(9000, clock.now()), health.left(Stock::Tokens, clock.now())), (None, None));
+        clock.advance(Duration::from_secs(6));
+        health.spend(1, clock.now());
+        assert_eq!(health.lacks(1, clock.now()), None);
     }
 
     #[test]

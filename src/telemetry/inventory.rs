@@ -104,6 +104,9 @@ pub(super) enum LevelRead {
     LimitMax,
     /// What is left of one kind of limit.
     LimitLeftOf(Limited),
+    /// What providers say is left of their own limits.
+    UpstreamLeft,
+    UpstreamLeftOf(Limited),
     BudgetLeft,
     BudgetMax,
     KeyBudgetLeft,

@@ -25,6 +25,7 @@ pub(super) enum Of {
     HeldBytes,
     RetryBudget,
     Limit(Limited),
+    Upstream(Limited),
     KeyBudget,
     GlobalBudget,
     Health,
@@ -67,6 +68,9 @@ impl Level {
             Gauge::GlobalBudget { left, max } => {
                 Self { max: max.to_dollars(), ..Self::plain(Of::GlobalBudget, left.to_dollars()) }
             }
+            Gauge::Upstream { target: on, of, left } => {
+                Self { target: target(on), ..Self::plain(Of::Upstream(of), left as f64) }
+            }
             Gauge::Deployment { target: on, state } => {
                 Self { target: target(on), ..Self::plain(Of::Health, state.number()) }
             }
@@ -86,12 +90,14 @@ impl Level {
             | (LevelRead::RetryBudget, Of::RetryBudget)
             | (LevelRead::Health, Of::Health)
             | (LevelRead::LimitLeft, Of::Limit(_))
+            | (LevelRead::UpstreamLeft, Of::Upstream(_))
             | (LevelRead::BudgetLeft, Of::KeyBudget | Of::GlobalBudget)
             | (LevelRead::KeyBudgetLeft, Of::KeyBudget) => Some(self.left),
             (LevelRead::LimitMax, Of::Limit(_))
             | (LevelRead::BudgetMax, Of::KeyBudget | Of::GlobalBudget)
             | (LevelRead::KeyBudgetMax, Of::KeyBudget) => Some(self.max),
             (LevelRead::LimitLeftOf(wanted), Of::Limit(limited)) if wanted == limited => Some(self.left),
+            (LevelRead::UpstreamLeftOf(wanted), Of::Upstream(limited)) if wanted == limited => Some(self.left),
             _ => None,
         }
     }
@@ -99,9 +105,9 @@ impl Level {
     /// The value of the labels `scope` and `limit`.
     pub(super) fn word(&self) -> &'static str {
         match self.of {
-            Of::Limit(Limited::Requests) => "requests",
-            Of::Limit(Limited::Tokens) => "tokens",
-            Of::Limit(Limited::Parallel) => "parallel",
+            Of::Limit(Limited::Requests) | Of::Upstream(Limited::Requests) => "requests",
+            Of::Limit(Limited::Tokens) | Of::Upstream(Limited::Tokens) => "tokens",
+            Of::Limit(Limited::Parallel) | Of::Upstream(Limited::Parallel) => "parallel",
             Of::KeyBudget => "key",
             Of::GlobalBudget => "global",
             Of::InFlight | Of::Connections | Of::HeldBytes | Of::RetryBudget | Of::Health => "",

@@ -85,6 +85,8 @@ const L_KEY: &[&str] = &["hashed_api_key", "api_key_alias"];
 const L_KEY_MODEL: &[&str] = &["hashed_api_key", "api_key_alias", "model", "model_id"];
 const L_COOLED: &[&str] = &["litellm_model_name", "model_id", "api_base", "api_provider", "exception_status"];
 const L_FELL: &[&str] = &["fallback_model", "litellm_model_name", "model_id", "api_base", "api_provider"];
+const L_LEFT: &[&str] =
+    &["model_group", "api_provider", "api_base", "litellm_model_name", "hashed_api_key", "api_key_alias", "model_id"];
 const L_STATE: &[&str] = &["model_group", "litellm_model_name", "model_id", "api_base", "api_provider"];
 
 macro_rules! metrics {
@@ -148,6 +150,8 @@ metrics! {
     "tollgate_limit_remaining" Gauge &["key", "key_hash", "model_group", "deployment", "limit"], Level(L::LimitLeft),
         "What is left of a limit; negative is a debt.";
     "tollgate_limit_max" Gauge &["key", "key_hash", "model_group", "deployment", "limit"], Level(L::LimitMax), "The limit.";
+    "tollgate_upstream_limit_remaining" Gauge &["model_group", "deployment", "provider", "limit"], Level(L::UpstreamLeft),
+        "What a deployment's provider says is left of its own limit, less what was sent since, until that runs out.";
     "tollgate_budget_remaining_usd" Gauge &["scope", "key", "key_hash"], Level(L::BudgetLeft),
         "What is left of a budget in its window.";
     "tollgate_budget_max_usd" Gauge &["scope", "key", "key_hash"], Level(L::BudgetMax), "The budget.";
@@ -210,6 +214,10 @@ metrics! {
         "Requests that came to a deployment by a fallback and were answered, under LiteLLM's name.";
     "litellm_deployment_failed_fallbacks_total" Counter L_FELL, Course(C::FallbacksFailed),
         "Requests that came to a deployment by a fallback and failed there, under LiteLLM's name.";
+    "litellm_remaining_requests_metric" Gauge L_LEFT, Level(L::UpstreamLeftOf(Limited::Requests)),
+        "Requests that a deployment's provider says are left, under LiteLLM's name.";
+    "litellm_remaining_tokens_metric" Gauge L_LEFT, Level(L::UpstreamLeftOf(Limited::Tokens)),
+        "Tokens that a deployment's provider says are left, under LiteLLM's name.";
     "litellm_remaining_api_key_budget_metric" Gauge L_KEY, Level(L::KeyBudgetLeft),
         "US dollars left of a key's budget, under LiteLLM's name.";
     "litellm_api_key_max_budget_metric" Gauge L_KEY, Level(L::KeyBudgetMax), "A key's budget, under LiteLLM's name.";

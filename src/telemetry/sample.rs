@@ -52,6 +52,15 @@ pub enum Gauge {
     },
     /// Retries that may be made now.
     RetryBudget(u64),
+    /// What a deployment's provider says is left of its own limit.
+    Upstream {
+        /// Which deployment.
+        target: Target,
+        /// Of what.
+        of: Limited,
+        /// How much.
+        left: u64,
+    },
     /// How a deployment fares.
     Deployment {
         /// Which.
