@@ -105,7 +105,7 @@ impl Ground {
         }
         let mut subject = Subject { name: "mock", addr: local(0), child: Some(child) };
         let addr = line.split("//").nth(1).and_then(|rest| rest.split('/').next());
-        subject.addr = addr.ok_or("the mock did not say where it listens")?.parse()?;
+        subject.addr = addr.ok_or("the mock did not say where it listens")?.trim().parse()?;
         Ok(subject)
     }
 

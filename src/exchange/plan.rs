@@ -330,7 +330,7 @@ impl Planned {
     }
 
     /// How the caller's limits stand, as headers.
-    pub fn limits(&self, now: Now, out: &mut dyn FnMut(&'static str, &str)) {
+    pub fn limits(&self, now: Now, out: &mut dyn FnMut(&'static HeaderName, &str)) {
         policy::headers(self.common.snapshots(self.request.model.as_str(), &self.group.name, now), out);
     }
 

@@ -31,83 +31,68 @@ pub(super) fn string(body: &[u8], mut at: usize) -> Lexed {
 
 /// The first byte from `at` on that is a quote, a backslash or a control byte (or, with `ASCII`, above 0x7f); or the end.
 ///
-/// Most text of a request is read here and nowhere else: eight bytes at a time for keys and short words, then blocks of
-/// 64 in a form that compilers turn into vector instructions.
+/// Most text of a request is read here and nowhere else: blocks of 16 for keys, words and text with escapes, then blocks
+/// of 64, both in a form that compilers turn into vector instructions.
 #[inline]
 pub(super) fn text_end<const ASCII: bool>(body: &[u8], mut at: usize) -> usize {
-    for _ in 0..3 {
-        let Some(word) = word(body, at) else { return short_text_end::<ASCII>(body, at) };
-        let hits = stops::<ASCII>(word);
-        if hits != 0 {
-            return at + first(hits);
+    for _ in 0..4 {
+        let Some(block) = block::<16>(body, at) else { return short_text_end::<ASCII>(body, at) };
+        if let Some(place) = first(block, is_stop::<ASCII>) {
+            return at + place;
         }
-        at += 8;
+        at += 16;
     }
     long_text_end::<ASCII>(body, at)
 }
 
 fn long_text_end<const ASCII: bool>(body: &[u8], mut at: usize) -> usize {
-    while let Some(block) = body.get(at..).and_then(|rest| rest.first_chunk::<64>()) {
-        if has_stop::<ASCII>(block) {
+    while let Some(block) = block::<64>(body, at) {
+        if has(block, is_stop::<ASCII>) {
             break;
         }
         at += 64;
     }
-    while let Some(word) = word(body, at) {
-        let hits = stops::<ASCII>(word);
-        if hits != 0 {
-            return at + first(hits);
+    while let Some(block) = block::<16>(body, at) {
+        if let Some(place) = first(block, is_stop::<ASCII>) {
+            return at + place;
         }
-        at += 8;
+        at += 16;
     }
     short_text_end::<ASCII>(body, at)
 }
 
 fn short_text_end<const ASCII: bool>(body: &[u8], at: usize) -> usize {
     let rest = body.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| is_stop::<ASCII>(*byte)).unwrap_or(rest.len())
+    at + rest.iter().position(|byte| is_stop::<ASCII>(*byte) != 0).unwrap_or(rest.len())
 }
 
+// Without a branch, or the loops over it are not vectorised.
 #[inline]
-fn is_stop<const ASCII: bool>(byte: u8) -> bool {
-    byte == b'"' || byte == b'\\' || byte < 0x20 || ASCII && byte >= 0x80
+fn is_stop<const ASCII: bool>(byte: u8) -> u8 {
+    u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20) | if ASCII { byte >> 7 } else { 0 }
 }
 
-// Without a branch in the loop, or it is not vectorised.
+/// So many bytes from `at` on, if they are there.
 #[inline]
-fn has_stop<const ASCII: bool>(block: &[u8; 64]) -> bool {
-    let mut stop = 0_u8;
-    for byte in block {
-        stop |= u8::from(*byte == b'"') | u8::from(*byte == b'\\') | u8::from(*byte < 0x20);
-        if ASCII {
-            stop |= byte >> 7;
-        }
+pub(super) fn block<const N: usize>(body: &[u8], at: usize) -> Option<&[u8; N]> {
+    body.get(at..).and_then(|rest| rest.first_chunk::<N>())
+}
+
+/// Whether `is` answers 1, not 0, for a byte of the block.
+#[inline]
+pub(super) fn has<const N: usize>(block: &[u8; N], is: impl Fn(u8) -> u8) -> bool {
+    block.iter().fold(0, |any, byte| any | is(*byte)) != 0
+}
+
+/// The place of the first byte for which `is` answers 1, not 0: all are asked at once.
+#[inline]
+pub(super) fn first(block: &[u8; 16], is: impl Fn(u8) -> u8) -> Option<usize> {
+    let mut hits = [0; 16];
+    for (hit, byte) in hits.iter_mut().zip(block) {
+        *hit = is(*byte);
     }
-    stop != 0
-}
-
-#[inline]
-fn word(body: &[u8], at: usize) -> Option<u64> {
-    body.get(at..).and_then(|rest| rest.first_chunk::<8>()).map(|eight| u64::from_le_bytes(*eight))
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
-/// Sets the high bit of every stop in the word. Bits above the first true one may be false (a borrow), the first is exact.
-#[inline]
-fn stops<const ASCII: bool>(word: u64) -> u64 {
-    let below = word.wrapping_sub(ONES * 0x20) & !word;
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let equal = quote.wrapping_sub(ONES) & !quote | backslash.wrapping_sub(ONES) & !backslash;
-    let high = if ASCII { word } else { 0 };
-    (below | equal | high) & HIGHS
-}
-
-#[inline]
-fn first(hits: u64) -> usize {
-    (hits.trailing_zeros() / 8) as usize
+    let hits = u128::from_le_bytes(hits);
+    (hits != 0).then(|| (hits.trailing_zeros() / 8) as usize)
 }
 
 /// Checks the text from a byte above 0x7f to the next quote, escape or control byte.

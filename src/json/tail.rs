@@ -158,18 +158,31 @@ impl Tail {
         at + 1
     }
 
-    fn nested(&mut self, chunk: &[u8], start: usize, unkept: &mut usize) -> usize {
-        let at = bracket_or_quote(chunk, start);
-        match chunk.get(at) {
-            Some(b'"') => self.string = Some(Text::Value),
-            Some(b'{' | b'[') => self.depth = self.depth.saturating_add(1),
-            Some(_) => self.depth -= 1,
-            None => return at,
+    /// Reads on within a value that nobody asks about the inside of, to its end if that is here.
+    fn nested(&mut self, chunk: &[u8], mut at: usize, unkept: &mut usize) -> usize {
+        loop {
+            at = bracket_or_quote(chunk, at);
+            match chunk.get(at) {
+                Some(b'"') => match string_end(chunk, at + 1) {
+                    Some(end) => {
+                        at = end;
+                        continue;
+                    }
+                    None => {
+                        self.string = Some(Text::Value);
+                        return at + 1;
+                    }
+                },
+                Some(b'{' | b'[') => self.depth = self.depth.saturating_add(1),
+                Some(_) => self.depth -= 1,
+                None => return at,
+            }
+            at += 1;
+            if self.depth == 1 {
+                self.end_value(chunk, at, unkept);
+                return at;
+            }
         }
-        if self.depth == 1 {
-            self.end_value(chunk, at + 1, unkept);
-        }
-        at + 1
     }
 
     fn shallow(&mut self, chunk: &[u8], at: usize, unkept: &mut usize) -> usize {
@@ -257,27 +270,61 @@ impl Tail {
 
     fn name(&self) -> Option<&'static str> {
         let inside = self.key.strip_suffix(b"\"")?;
-        let key = text::unescape(inside);
-        self.wanted.iter().find(|name| **name == key).copied().filter(|_| self.found.len() < FOUND_MAX)
+        let wanted = match memchr::memchr(b'\\', inside) {
+            None => self.wanted.iter().find(|name| name.as_bytes() == inside),
+            Some(_) => {
+                let key = text::unescape(inside);
+                self.wanted.iter().find(|name| **name == key)
+            }
+        };
+        wanted.copied().filter(|_| self.found.len() < FOUND_MAX)
+    }
+}
+
+/// The place after the closing quote of the string that `at` is in, if that is here.
+fn string_end(chunk: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at = lex::text_end::<false>(chunk, at);
+        match chunk.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
     }
 }
 
 /// The first bracket, brace or quote from `at` on, or the end. Embeddings are millions of digits: in blocks, like text.
+#[inline]
 fn bracket_or_quote(chunk: &[u8], mut at: usize) -> usize {
-    while let Some(block) = chunk.get(at..).and_then(|rest| rest.first_chunk::<64>()) {
-        if block.iter().fold(0, |any, byte| any | u8::from(is_bracket_or_quote(*byte))) != 0 {
+    for _ in 0..2 {
+        let Some(block) = lex::block::<16>(chunk, at) else { return short_bracket_or_quote(chunk, at) };
+        if let Some(place) = lex::first(block, is_bracket_or_quote) {
+            return at + place;
+        }
+        at += 16;
+    }
+    long_bracket_or_quote(chunk, at)
+}
+
+fn long_bracket_or_quote(chunk: &[u8], mut at: usize) -> usize {
+    while let Some(block) = lex::block::<64>(chunk, at) {
+        if lex::has(block, is_bracket_or_quote) {
             break;
         }
         at += 64;
     }
+    short_bracket_or_quote(chunk, at)
+}
+
+fn short_bracket_or_quote(chunk: &[u8], at: usize) -> usize {
     let rest = chunk.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| is_bracket_or_quote(*byte)).unwrap_or(rest.len())
+    at + rest.iter().position(|byte| is_bracket_or_quote(*byte) != 0).unwrap_or(rest.len())
 }
 
 // The two brackets and the two braces differ in one bit each.
 #[inline]
-fn is_bracket_or_quote(byte: u8) -> bool {
-    byte == b'"' || byte | 0x20 == b'{' || byte | 0x20 == b'}'
+fn is_bracket_or_quote(byte: u8) -> u8 {
+    u8::from(byte == b'"') | u8::from(byte | 0x20 == b'{') | u8::from(byte | 0x20 == b'}')
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! How limits stand, as headers: LiteLLM's names for each scope, and OpenAI's own names for the tighter one.
 
-use std::fmt::Write;
 use std::time::Duration;
 
+use http::HeaderName;
+
 use super::bucket::Bucket;
-use crate::vocabulary::{Now, ScopeKind};
+use crate::vocabulary::{Now, ScopeKind, digits};
 
 /// How one bucket stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,42 +48,49 @@ pub struct Snapshot {
 }
 
 /// Header names of one scope and type: remaining, limit.
-type Names = [&'static str; 2];
+type Names = [HeaderName; 2];
+
 macro_rules! names {
-    ($scope:literal) => {
+    ($of:literal, $dash:literal, $what:literal) => {
         [
-            [
-                concat!("x-ratelimit-", $scope, "-remaining-requests"),
-                concat!("x-ratelimit-", $scope, "-limit-requests"),
-            ],
-            [concat!("x-ratelimit-", $scope, "-remaining-tokens"), concat!("x-ratelimit-", $scope, "-limit-tokens")],
+            HeaderName::from_static(concat!("x-ratelimit-", $of, $dash, "remaining-", $what)),
+            HeaderName::from_static(concat!("x-ratelimit-", $of, $dash, "limit-", $what)),
         ]
     };
 }
 
-/// Of a scope, and of a scope for one model.
-const fn names_of(kind: ScopeKind) -> [[Names; 2]; 2] {
+/// Of a scope, and of a scope for one model: requests and tokens.
+macro_rules! scope_names {
+    ($whole:literal, $model:literal) => {{
+        static NAMES: [[Names; 2]; 2] = [
+            [names!($whole, "-", "requests"), names!($whole, "-", "tokens")],
+            [names!($model, "-", "requests"), names!($model, "-", "tokens")],
+        ];
+        &NAMES
+    }};
+}
+
+fn names_of(kind: ScopeKind) -> &'static [[Names; 2]; 2] {
     match kind {
-        ScopeKind::Key => [names!("api_key"), names!("model_per_key")],
-        ScopeKind::TeamMember => [names!("team_member"), names!("model_per_team_member")],
-        ScopeKind::Team => [names!("team"), names!("model_per_team")],
-        ScopeKind::User => [names!("user"), names!("model_per_user")],
-        ScopeKind::Organization => [names!("organization"), names!("model_per_organization")],
-        ScopeKind::OrganizationMember => [names!("organization_member"), names!("model_per_organization_member")],
-        ScopeKind::Customer => [names!("end_user"), names!("model_per_end_user")],
-        ScopeKind::Tag => [names!("tag"), names!("model_per_tag")],
-        ScopeKind::Provider => [names!("provider"), names!("model_per_provider")],
-        ScopeKind::Deployment => [names!("deployment"), names!("model_per_deployment")],
+        ScopeKind::Key => scope_names!("api_key", "model_per_key"),
+        ScopeKind::TeamMember => scope_names!("team_member", "model_per_team_member"),
+        ScopeKind::Team => scope_names!("team", "model_per_team"),
+        ScopeKind::User => scope_names!("user", "model_per_user"),
+        ScopeKind::Organization => scope_names!("organization", "model_per_organization"),
+        ScopeKind::OrganizationMember => scope_names!("organization_member", "model_per_organization_member"),
+        ScopeKind::Customer => scope_names!("end_user", "model_per_end_user"),
+        ScopeKind::Tag => scope_names!("tag", "model_per_tag"),
+        ScopeKind::Provider => scope_names!("provider", "model_per_provider"),
+        ScopeKind::Deployment => scope_names!("deployment", "model_per_deployment"),
     }
 }
 
-const OPENAI: [(Names, &str); 2] = [
-    (["x-ratelimit-remaining-requests", "x-ratelimit-limit-requests"], "x-ratelimit-reset-requests"),
-    (["x-ratelimit-remaining-tokens", "x-ratelimit-limit-tokens"], "x-ratelimit-reset-tokens"),
-];
+static OPENAI: [Names; 2] = [names!("", "", "requests"), names!("", "", "tokens")];
+static RESET: [HeaderName; 2] =
+    [HeaderName::from_static("x-ratelimit-reset-requests"), HeaderName::from_static("x-ratelimit-reset-tokens")];
 
 /// Hands every header to `out`, name and value; the value is only lent.
-pub fn headers(snapshots: impl IntoIterator<Item = Snapshot>, out: &mut dyn FnMut(&'static str, &str)) {
+pub fn headers(snapshots: impl IntoIterator<Item = Snapshot>, out: &mut dyn FnMut(&'static HeaderName, &str)) {
     let mut line = String::with_capacity(24);
     let mut tightest = [None; 2];
     for snapshot in snapshots {
@@ -93,7 +101,7 @@ pub fn headers(snapshots: impl IntoIterator<Item = Snapshot>, out: &mut dyn FnMu
             }
         }
     }
-    for ((names, reset), level) in OPENAI.into_iter().zip(tightest) {
+    for ((names, reset), level) in OPENAI.iter().zip(&RESET).zip(tightest) {
         write_level(level, names, &mut line, out);
         if let Some(level) = level {
             write_duration(level.reset, &mut line);
@@ -102,12 +110,16 @@ pub fn headers(snapshots: impl IntoIterator<Item = Snapshot>, out: &mut dyn FnMu
     }
 }
 
-fn write_level(level: Option<Level>, names: Names, line: &mut String, out: &mut dyn FnMut(&'static str, &str)) {
+fn write_level(
+    level: Option<Level>,
+    names: &'static Names,
+    line: &mut String,
+    out: &mut dyn FnMut(&'static HeaderName, &str),
+) {
     let Some(level) = level else { return };
-    for (name, value) in names.into_iter().zip([level.remaining(), level.limit]) {
+    for (name, value) in names.iter().zip([level.remaining(), level.limit]) {
         line.clear();
-        // Writing to a string cannot fail.
-        let _infallible = write!(line, "{value}");
+        digits::push(line, value);
         out(name, line);
     }
 }
@@ -117,26 +129,33 @@ fn write_duration(duration: Duration, line: &mut String) {
     line.clear();
     let ms = u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
     let (seconds, ms) = (ms / 1_000, ms % 1_000);
-    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
-    let _infallible = match (seconds, ms) {
-        (0, 0) => write!(line, "0s"),
-        (0, ms) => write!(line, "{ms}ms"),
-        _ => write_long(hours, minutes, seconds % 60, ms, line),
-    };
+    match (seconds, ms) {
+        (0, 0) => line.push_str("0s"),
+        (0, ms) => {
+            digits::push(line, ms);
+            line.push_str("ms");
+        }
+        _ => write_long(seconds, ms, line),
+    }
 }
 
-fn write_long(hours: u64, minutes: u64, seconds: u64, ms: u64, line: &mut String) -> std::fmt::Result {
+fn write_long(seconds: u64, ms: u64, line: &mut String) {
+    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
     if hours > 0 {
-        write!(line, "{hours}h")?;
+        digits::push(line, hours);
+        line.push('h');
     }
     if hours > 0 || minutes > 0 {
-        write!(line, "{minutes}m")?;
+        digits::push(line, minutes);
+        line.push('m');
     }
-    write!(line, "{seconds}")?;
+    digits::push(line, seconds % 60);
     if ms > 0 {
-        line.push_str(format!(".{ms:03}").trim_end_matches('0'));
+        line.push('.');
+        digits::push_padded(line, ms, 3);
+        line.truncate(line.trim_end_matches('0').len());
     }
-    line.write_str("s")
+    line.push('s');
 }
 
 #[cfg(test)]

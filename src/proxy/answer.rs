@@ -10,10 +10,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::{HttpTask, ServerSession};
+use smallvec::SmallVec;
 
+use super::headers::Lookup;
 use crate::dialect::{self, openai::error};
 use crate::exchange::{Planned, Refused};
-use crate::vocabulary::{Fault, Kind, Now};
+use crate::vocabulary::{Fault, Kind, Now, digits};
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -28,6 +30,7 @@ const MODEL_NAME: HeaderName = HeaderName::from_static("x-litellm-model-name");
 const API_BASE: HeaderName = HeaderName::from_static("x-litellm-model-api-base");
 const RETRIES: HeaderName = HeaderName::from_static("x-litellm-attempted-retries");
 const FALLBACKS: HeaderName = HeaderName::from_static("x-litellm-attempted-fallbacks");
+const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 const ROUTE: HeaderName = HeaderName::from_static("x-tollgate-route");
 const DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped-params");
 const COST: HeaderName = HeaderName::from_static("x-litellm-response-cost");
@@ -71,6 +74,9 @@ static PASSED_ON: [(HeaderName, HeaderName); 11] = [
     ),
 ];
 
+/// Headers that are known only when the answer is whole.
+pub(super) type Late = SmallVec<[(HeaderName, HeaderValue); 4]>;
+
 /// The head of an answer while it is written. Names are constants: nothing is parsed and their case is not kept.
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -89,7 +95,7 @@ impl Answer {
     pub(super) fn stream(status: u16) -> Self {
         let mut answer = Self::new(status, EVENT_STREAM);
         answer.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        answer.headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+        answer.headers.insert(UNBUFFERED, HeaderValue::from_static("no"));
         answer
     }
 
@@ -178,29 +184,32 @@ impl Answer {
         if !exchange.dropped().is_empty() {
             self.text(DROPPED, &exchange.dropped().join(","));
         }
-        exchange.limits(now, &mut |name, value| self.text(HeaderName::from_static(name), value));
+        exchange.limits(now, &mut |name, value| self.text(name.clone(), value));
     }
 
     /// What is known only when the answer is whole: cost, spend, durations.
-    pub(super) fn final_headers(headers: &mut HeaderMap, exchange: &Planned, now: Now) {
-        let mut put = |name, text: String| {
+    pub(super) fn final_headers(exchange: &Planned, now: Now) -> Late {
+        let (mut late, mut line) = (Late::new(), String::with_capacity(24));
+        let mut put = |name, write: &dyn Fn(&mut String)| {
+            line.clear();
+            write(&mut line);
             // Digits and points are always a header value.
-            if let Ok(value) = HeaderValue::try_from(text) {
-                headers.insert(name, value);
-            }
+            late.extend(HeaderValue::from_str(&line).ok().map(|value| (name, value)));
         };
-        put(COST, exchange.bill().cost.to_string());
+        put(COST, &|line| exchange.bill().cost.push_to(line));
         if let Some(spend) = exchange.key_spend(now) {
-            put(SPEND, spend.to_string());
+            put(SPEND, &|line| spend.push_to(line));
         }
-        put(DURATION, millis(exchange.elapsed(now)));
-        put(OVERHEAD, millis(exchange.overhead(now)));
+        put(DURATION, &|line| digits::push_millis(line, exchange.elapsed(now)));
+        put(OVERHEAD, &|line| digits::push_millis(line, exchange.overhead(now)));
+        late
     }
 
     /// Copies what a client may see of an upstream's head.
     pub(super) fn pass_on(&mut self, from: &HeaderMap, may_show: impl Fn(&[u8]) -> bool) {
+        let from = Lookup::of(from);
         for (name, shown) in &PASSED_ON {
-            if let Some(value) = from.get(name).filter(|value| may_show(value.as_bytes())) {
+            if let Some(value) = from.get(name.as_str()).filter(|value| may_show(value.as_bytes())) {
                 self.headers.insert(shown, value.clone());
             }
         }
@@ -240,9 +249,4 @@ fn refused_body(refused: &Refused, status: u16) -> Bytes {
 
 fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
-}
-
-fn millis(duration: Duration) -> String {
-    let us = duration.as_micros();
-    format!("{}.{:03}", us / 1000, us % 1000)
 }

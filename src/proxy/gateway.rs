@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::compression::ResponseCompressionCtx;
 use pingora::upstreams::peer::HttpPeer;
@@ -21,6 +21,7 @@ use super::context::{Context, Decided, Mode, Sending};
 use super::framing::{self, Framing};
 use super::gate::Gate;
 use super::guard::HEAD;
+use super::headers::Lookup;
 use super::replay::{self, Shared};
 use super::{body, peer};
 use crate::exchange::{
@@ -60,7 +61,8 @@ impl Gateway {
 
     fn judge_head(&self, session: &Session, announced: Option<u64>, arrived: Now) -> Result<Entry, Box<Refused>> {
         let request = session.req_header();
-        let header = |name: &str| request.headers.get(name).map(HeaderValue::as_bytes);
+        let headers = Lookup::of(&request.headers);
+        let header = |name: &str| headers.bytes(name);
         let head = Head {
             method: request.method.as_str(),
             path: request.uri.path(),
@@ -177,7 +179,7 @@ impl Gateway {
         let Some(body) = exchange.canned(now) else { return Ok(false) };
         let mut head = if exchange.wants_stream() { Answer::stream(200) } else { Answer::new(200, answer::JSON) };
         head.exchange(exchange, now);
-        Answer::final_headers(&mut head.headers, exchange, now);
+        head.headers.extend(Answer::final_headers(exchange, now));
         context.first_byte = Some(now);
         head.write(&mut session.downstream_session, body).await?;
         Ok(true)
@@ -267,9 +269,7 @@ impl Gateway {
         let (Some(exchange), Some(shared)) = (&mut context.exchange, &context.shared) else { return Ok(()) };
         match exchange.finish_held(now, fastrand::u64(..)) {
             Ok(finished) => {
-                let mut late = HeaderMap::with_capacity(4);
-                Answer::final_headers(&mut late, exchange, now);
-                shared.finish(finished.parts, late);
+                shared.finish(finished.parts, Answer::final_headers(exchange, now));
                 context.fault = finished.fault;
                 context.first_byte.get_or_insert(now);
                 Ok(())
@@ -346,13 +346,14 @@ enum Step {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = Context;
+    // Boxed: Pingora moves the future that holds it for every request.
+    type CTX = Box<Context>;
 
-    fn new_ctx(&self) -> Context {
-        Context::default()
+    fn new_ctx(&self) -> Box<Context> {
+        Box::default()
     }
 
-    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, context: &mut Box<Context>) -> Result<bool> {
         let arrived = self.now();
         // Absent where the filter is mounted in a server without our front door, and for HTTP/2.
         let _front_door = HEAD.try_with(|clock| clock.head_is_read());
@@ -401,7 +402,7 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, context: &mut Box<Context>) -> Result<Box<HttpPeer>> {
         let (outbound, address) = self.next_attempt(context).await?;
         let (Some(exchange), Some(shared)) = (&context.exchange, &context.shared) else {
             return Error::e_explain(STOP, "no exchange");
@@ -437,7 +438,7 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         request: &mut RequestHeader,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         let (Some(exchange), Some(sending)) = (&context.exchange, &context.sending) else {
             return Error::e_explain(STOP, "nothing to send");
@@ -472,13 +473,14 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         response: &mut ResponseHeader,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         if response.status.is_informational() {
             return Ok(());
         }
-        let text = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok());
-        let now = self.gate.around().clock.now();
+        let headers = Lookup::of(&response.headers);
+        let text = |name: &str| headers.text(name);
+        let now = self.now();
         let head = UpstreamHead {
             status: response.status.as_u16(),
             content_type: text("content-type"),
@@ -497,7 +499,7 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         response: &mut ResponseHeader,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<()> {
         let Some(exchange) = &context.exchange else { return Ok(()) };
         let status = response.status.as_u16();
@@ -530,7 +532,7 @@ impl ProxyHttp for Gateway {
         _session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        context: &mut Context,
+        context: &mut Box<Context>,
     ) -> Result<Option<Duration>> {
         if let (Some(sending), Some(shared)) = (&context.sending, &context.shared) {
             shared.set_deadline(sending.until.min(Instant::now() + sending.idle));
@@ -557,7 +559,7 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         _peer: &HttpPeer,
-        context: &mut Context,
+        context: &mut Box<Context>,
         mut error: Box<Error>,
     ) -> Box<Error> {
         let fault = match error.etype() {
@@ -574,7 +576,7 @@ impl ProxyHttp for Gateway {
         _peer: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        context: &mut Context,
+        context: &mut Box<Context>,
         reused: bool,
     ) -> Box<Error> {
         if let Some(decided) = context.decided.take() {
@@ -616,7 +618,7 @@ impl ProxyHttp for Gateway {
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Box<Context>) -> FailToProxy {
         let expired = context.shared.as_ref().is_some_and(|shared| shared.expired());
         if let Some(shared) = &context.shared {
             replay::unwrap(session, shared);
@@ -662,7 +664,7 @@ impl ProxyHttp for Gateway {
         FailToProxy { error_code: status, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Box<Context>) {
         // What comes next on this connection is another head; see `request_filter`.
         let _front_door = HEAD.try_with(|clock| clock.wait_for_next());
         let expired = context.shared.as_ref().is_some_and(|shared| shared.expired());
@@ -682,20 +684,20 @@ impl ProxyHttp for Gateway {
         exchange.close(ending, context.fault.as_ref(), &sent, self.now());
     }
 
-    fn request_summary(&self, session: &Session, context: &Context) -> String {
+    fn request_summary(&self, session: &Session, context: &Box<Context>) -> String {
         // Never the query: it may carry a key.
         let id = context.exchange.as_ref().map_or("", |exchange| exchange.id());
         format!("{} {id}", session.req_header().method)
     }
 
-    fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _context: &Box<Context>, _error: &Error) -> bool {
         true
     }
 
     fn suppress_proxy_warn_log(
         &self,
         _session: &Session,
-        _context: &Context,
+        _context: &Box<Context>,
         _error: &Error,
         _what: ProxyWarnLogContext,
     ) -> bool {
@@ -724,21 +726,17 @@ fn client_ip(session: &Session) -> Option<IpAddr> {
 /// A random UUID (version 4) for an exchange; it names, it does not guard.
 fn new_id() -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut random = fastrand::u128(..);
-    let mut id = String::with_capacity(36);
-    for place in 0..36 {
-        let digit = match place {
-            8 | 13 | 18 | 23 => b'-',
-            14 => b'4',
-            19 => DIGITS[8 + (random & 3) as usize],
-            _ => DIGITS[(random & 15) as usize],
-        };
-        if digit != b'-' {
-            random >>= 4;
-        }
-        id.push(char::from(digit));
+    // Where the digits of each byte stand between the dashes.
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    let mut random = fastrand::u128(..).to_le_bytes();
+    random[6] = random[6] & 0x0f | 0x40;
+    random[8] = random[8] & 0x3f | 0x80;
+    let mut id = [b'-'; 36];
+    for (byte, place) in random.into_iter().zip(PLACES) {
+        id[place] = DIGITS[usize::from(byte >> 4)];
+        id[place + 1] = DIGITS[usize::from(byte & 15)];
     }
-    id
+    str::from_utf8(&id).unwrap_or_default().to_owned()
 }
 
 fn connect_fault() -> Fault {

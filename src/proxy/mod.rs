@@ -13,6 +13,7 @@ mod gate;
 mod gateway;
 mod guard;
 mod handover;
+mod headers;
 mod peer;
 mod plain;
 mod replay;

@@ -27,6 +27,8 @@ use pingora::{Error, ErrorType, Result};
 use smallvec::SmallVec;
 use tokio::time::{Instant, Sleep};
 
+use super::answer::Late;
+
 /// Bodies up to this size go out in one piece; larger ones are sent in the slices that they are held in.
 pub(super) const ONE_PIECE_BYTES_MAX: usize = 64 * 1024;
 
@@ -47,7 +49,7 @@ struct State {
 /// The end of a held answer: its body, and headers known only now.
 struct Finished {
     parts: SmallVec<[Bytes; 8]>,
-    late: HeaderMap,
+    late: Late,
 }
 
 impl Shared {
@@ -66,7 +68,7 @@ impl Shared {
     }
 
     /// Gives a held answer its body and its last headers.
-    pub(super) fn finish(&self, parts: SmallVec<[Bytes; 8]>, late: HeaderMap) {
+    pub(super) fn finish(&self, parts: SmallVec<[Bytes; 8]>, late: Late) {
         self.0.lock().finished = Some(Finished { parts, late });
     }
 
@@ -100,10 +102,10 @@ pub(super) fn unwrap(session: &mut pingora_proxy::Session, shared: &Shared) {
 }
 
 /// The head was made without a case map, so that its parts can be taken out, completed and put back.
-fn finish_head(header: &mut ResponseHeader, late: HeaderMap, length: usize) {
+fn finish_head(header: &mut ResponseHeader, late: Late, length: usize) {
     let whole = std::mem::replace(header, ResponseHeader::from(http::Response::new(()).into_parts().0));
     let mut parts = http::response::Parts::from(whole);
-    parts.headers.extend(late);
+    late.into_iter().for_each(|(name, value)| _ = parts.headers.insert(name, value));
     parts.headers.remove(TRANSFER_ENCODING);
     parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     *header = ResponseHeader::from(parts);

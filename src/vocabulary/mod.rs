@@ -1,6 +1,7 @@
 //! The words every module shares. Nothing here does I/O but [`Clock::now`].
 
 mod clock;
+pub mod digits;
 mod fault;
 mod money;
 mod names;

@@ -6,6 +6,8 @@ use std::iter::Sum;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::digits;
+
 /// An amount of US dollars in units of 10^-12. Arithmetic saturates at the ends of `i128`, which no sum of
 /// real prices reaches (1.7 x 10^26 dollars).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +52,30 @@ impl PicoUsd {
     #[must_use]
     pub const fn times(self, count: u64) -> Self {
         Self(self.0.saturating_mul(count as i128))
+    }
+
+    /// Appends dollars exactly, without trailing zeros: `0.0000025`, `25`, `-1.5`.
+    pub fn push_to(self, out: &mut String) {
+        let magnitude = self.0.unsigned_abs();
+        if self.0 < 0 {
+            out.push('-');
+        }
+        // All that is not astronomical fits into a word, whose division is one instruction.
+        let fraction = match u64::try_from(magnitude) {
+            Ok(magnitude) => {
+                digits::push(out, magnitude / PICO as u64);
+                magnitude % PICO as u64
+            }
+            Err(_) => {
+                digits::push(out, magnitude / PICO.unsigned_abs());
+                (magnitude % PICO.unsigned_abs()) as u64
+            }
+        };
+        if fraction > 0 {
+            out.push('.');
+            digits::push_padded(out, fraction, 12);
+            out.truncate(out.trim_end_matches('0').len());
+        }
     }
 
     /// Dollars as a float, for metrics and headers only.
@@ -104,17 +130,9 @@ impl Sum for PicoUsd {
 /// Prints dollars exactly, without trailing zeros: `0.0000025`, `25`, `-1.5`.
 impl fmt::Display for PicoUsd {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let magnitude = self.0.unsigned_abs();
-        let (whole, fraction) = (magnitude / PICO.unsigned_abs(), magnitude % PICO.unsigned_abs());
-        if self.0 < 0 {
-            out.write_str("-")?;
-        }
-        write!(out, "{whole}")?;
-        if fraction == 0 {
-            return Ok(());
-        }
-        let digits = format!("{fraction:012}");
-        write!(out, ".{}", digits.trim_end_matches('0'))
+        let mut text = String::new();
+        self.push_to(&mut text);
+        out.write_str(&text)
     }
 }
 

@@ -35,11 +35,11 @@ pub(super) fn event(event: &Event<'_>, now: Now, mut line: Line<'_>) {
         }
         Event::Draining(open) => {
             line.begin(now, Level::Info, "draining");
-            line.bare("open", open);
+            line.number("open", *open);
         }
         Event::Stopped(cut) => {
             line.begin(now, if *cut == 0 { Level::Info } else { Level::Warn }, "stopped");
-            line.bare("cut", cut);
+            line.number("cut", *cut);
         }
     }
     line.end();
@@ -49,9 +49,9 @@ pub(super) fn event(event: &Event<'_>, now: Now, mut line: Line<'_>) {
 pub(super) fn series(bound: usize, wanted: usize, max: usize, now: Now, mut line: Line<'_>) {
     let all_fit = wanted <= bound;
     line.begin(now, if all_fit { Level::Info } else { Level::Warn }, "metrics");
-    line.bare("series_bound", bound);
-    line.bare("series_wanted", wanted);
-    line.bare("series_max", max);
+    line.number("series_bound", bound);
+    line.number("series_wanted", wanted);
+    line.number("series_max", max);
     if !all_fit {
         line.text("note", "pairs of key and deployment beyond the limit are counted under key=other");
     }
@@ -63,9 +63,9 @@ fn started(started: &Started<'_>, now: Now, line: &mut Line<'_>) {
     line.begin(now, Level::Info, "started");
     line.word("version", env!("CARGO_PKG_VERSION"));
     line.text_capped("listen", &started.listen.join(" "), REASON_BYTES_MAX);
-    line.bare("keys", labels.keys.len());
-    line.bare("groups", labels.groups.len());
-    line.bare("deployments", labels.deployments.len());
+    line.number("keys", labels.keys.len());
+    line.number("groups", labels.groups.len());
+    line.number("deployments", labels.deployments.len());
 }
 
 fn closed(closed: &ExchangeClosed<'_>, now: Now, line: &mut Line<'_>) {
@@ -91,7 +91,7 @@ fn who_and_what(closed: &ExchangeClosed<'_>, line: &mut Line<'_>) {
     if let Some(id) = closed.request_id {
         line.text("request_id", id);
     }
-    line.bare("started_ms", closed.started_ms);
+    line.number("started_ms", closed.started_ms);
     line.word("key", key.shown());
     line.word("endpoint", closed.endpoint.as_str());
     if let Some(model) = closed.model_requested {
@@ -101,15 +101,15 @@ fn who_and_what(closed: &ExchangeClosed<'_>, line: &mut Line<'_>) {
     line.word_if_any("deployment", &target.id);
     line.word_if_any("provider", &target.provider);
     if let Some(ip) = closed.client_ip {
-        line.quoted("client_ip", ip);
+        line.address("client_ip", ip);
     }
 }
 
 fn how_it_ended(closed: &ExchangeClosed<'_>, line: &mut Line<'_>) {
-    line.bare("stream", closed.stream);
-    line.bare("status", closed.status);
+    line.truth("stream", closed.stream);
+    line.number("status", closed.status);
     line.word("outcome", closed.outcome.as_str());
-    line.bare("attempts", closed.attempts);
+    line.number("attempts", closed.attempts);
     if let Some(kind) = closed.fault {
         fault(kind, line);
     }
@@ -118,7 +118,7 @@ fn how_it_ended(closed: &ExchangeClosed<'_>, line: &mut Line<'_>) {
 fn fault(kind: Kind, line: &mut Line<'_>) {
     line.word("fault", kinds::word(kind));
     if let Kind::UpstreamStatus(status) = kind {
-        line.bare("upstream_status", status);
+        line.number("upstream_status", status);
     }
 }
 
@@ -127,8 +127,8 @@ fn tokens_and_cost(closed: &ExchangeClosed<'_>, line: &mut Line<'_>) {
         line.word("usage", usage_source(closed.usage));
     }
     if let Some(usage) = closed.usage.usage() {
-        line.bare("tokens_in", usage.prompt);
-        line.bare("tokens_out", usage.completion);
+        line.number("tokens_in", usage.prompt);
+        line.number("tokens_out", usage.completion);
         let parts = [
             ("tokens_cache_read", usage.cache_read),
             ("tokens_cache_write", usage.cache_write.saturating_add(usage.cache_write_1h)),
@@ -136,11 +136,11 @@ fn tokens_and_cost(closed: &ExchangeClosed<'_>, line: &mut Line<'_>) {
             ("tokens_audio_in", usage.audio_in),
             ("tokens_audio_out", usage.audio_out),
         ];
-        parts.into_iter().filter(|(_, count)| *count > 0).for_each(|(name, count)| line.bare(name, count));
+        parts.into_iter().filter(|(_, count)| *count > 0).for_each(|(name, count)| line.number(name, count));
     }
-    line.bare("cost_usd", closed.cost);
+    line.money("cost_usd", closed.cost);
     if !closed.price_known && closed.usage.usage().is_some() {
-        line.bare("price_known", false);
+        line.truth("price_known", false);
     }
 }
 
@@ -153,8 +153,8 @@ fn timings(closed: &ExchangeClosed<'_>, line: &mut Line<'_>) {
         line.ms("first_byte_ms", first_byte);
     }
     line.ms("overhead_ms", closed.t_overhead);
-    line.bare("bytes_in", closed.bytes_in);
-    line.bare("bytes_out", closed.bytes_out);
+    line.number("bytes_in", closed.bytes_in);
+    line.number("bytes_out", closed.bytes_out);
 }
 
 fn attempt(failed: &AttemptFailed<'_>, now: Now, line: &mut Line<'_>) {
@@ -164,7 +164,7 @@ fn attempt(failed: &AttemptFailed<'_>, now: Now, line: &mut Line<'_>) {
     line.word("model_group", &target.group);
     line.word_if_any("deployment", &target.id);
     line.word_if_any("provider", &target.provider);
-    line.bare("attempt", failed.attempt);
+    line.number("attempt", failed.attempt);
     fault(failed.kind, line);
     if let Some(reason) = failed.reason {
         line.text("reason", reason);
@@ -178,8 +178,8 @@ fn fell_back(fell: &FellBack<'_>, now: Now, line: &mut Line<'_>) {
     line.text("exchange_id", fell.exchange_id);
     line.word("model_group", &target.group);
     line.word_if_any("deployment", &target.id);
-    line.bare("fallbacks", fell.fallbacks);
-    line.bare("answered", fell.answered);
+    line.number("fallbacks", fell.fallbacks);
+    line.truth("answered", fell.answered);
 }
 
 fn cooled(cooled: &CooledDown<'_>, now: Now, line: &mut Line<'_>) {
@@ -189,7 +189,7 @@ fn cooled(cooled: &CooledDown<'_>, now: Now, line: &mut Line<'_>) {
     line.word_if_any("deployment", &target.id);
     line.word_if_any("provider", &target.provider);
     line.word("exception", cooled.exception);
-    line.bare("status", cooled.status);
+    line.number("status", cooled.status);
     line.ms("cooldown_ms", cooled.time);
     if cooled.lasting {
         line.text("note", "its credential was refused: nothing but a new one will mend it");
@@ -200,7 +200,7 @@ fn connection(refused: &ConnectionRefused, now: Now, line: &mut Line<'_>) {
     line.begin(now, Level::Info, "connection_refused");
     line.word("reason", refused.reason.as_str());
     if let Some(ip) = refused.client_ip {
-        line.quoted("client_ip", ip);
+        line.address("client_ip", ip);
     }
 }
 
@@ -208,7 +208,7 @@ fn reload(reloaded: &Reloaded<'_>, now: Now, line: &mut Line<'_>) {
     let level = if reloaded.refused.is_none() { Level::Info } else { Level::Error };
     line.begin(now, level, "reload");
     line.word("result", if reloaded.refused.is_none() { "success" } else { "failure" });
-    line.bare("generation", reloaded.generation);
+    line.number("generation", reloaded.generation);
     if let Some(reason) = reloaded.refused {
         line.text_capped("reason", reason, REASON_BYTES_MAX);
     }

@@ -1,13 +1,15 @@
 //! A line, member by member.
 
 use std::cell::RefCell;
-use std::fmt::{Display, Write};
+use std::fmt::Write;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::telemetry::text::{TEXT_BYTES_MAX, push_shown};
-use crate::vocabulary::Now;
+use crate::vocabulary::digits::{self, Integer};
+use crate::vocabulary::{Now, PicoUsd};
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +65,7 @@ impl<'a> Line<'a> {
         self.out.push_str(if json { "{\"time\":\"" } else { "" });
         push_time(self.out, now.wall_ms);
         if json {
-            self.write(format_args!("\",\"level\":\"{level}\",\"event\":\"{event}\""));
+            ["\",\"level\":\"", level, "\",\"event\":\"", event, "\""].iter().for_each(|part| self.out.push_str(part));
         } else {
             self.write(format_args!(" {level:5} {event}"));
         }
@@ -105,28 +107,49 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// A number, or true or false: what JSON takes without quotes.
-    pub(super) fn bare(&mut self, name: &str, value: impl Display) {
+    /// A whole number.
+    pub(super) fn number(&mut self, name: &str, number: impl Integer) {
         self.name(name);
-        self.write(format_args!("{value}"));
+        digits::push(self.out, number);
     }
 
-    /// Something that prints without quotes or controls, such as an address.
-    pub(super) fn quoted(&mut self, name: &str, value: impl Display) {
+    /// True or false.
+    pub(super) fn truth(&mut self, name: &str, truth: bool) {
         self.name(name);
-        self.write(format_args!("\"{value}\""));
+        self.out.push_str(if truth { "true" } else { "false" });
+    }
+
+    /// Dollars.
+    pub(super) fn money(&mut self, name: &str, money: PicoUsd) {
+        self.name(name);
+        money.push_to(self.out);
+    }
+
+    /// An address.
+    pub(super) fn address(&mut self, name: &str, address: IpAddr) {
+        self.name(name);
+        self.out.push('"');
+        match address {
+            IpAddr::V4(address) => digits::push_all(self.out, address.octets(), "."),
+            IpAddr::V6(address) => self.write(format_args!("{address}")),
+        }
+        self.out.push('"');
     }
 
     /// Milliseconds, to the microsecond.
     pub(super) fn ms(&mut self, name: &str, duration: Duration) {
-        let us = duration.as_micros();
         self.name(name);
-        self.write(format_args!("{}.{:03}", us / 1000, us % 1000));
+        digits::push_millis(self.out, duration);
     }
 
     fn name(&mut self, name: &str) {
         match self.form {
-            Form::Json => [",\"", name, "\":"].iter().for_each(|part| self.out.push_str(part)),
+            Form::Json => {
+                self.out.reserve(name.len() + 4);
+                self.out.push_str(",\"");
+                self.out.push_str(name);
+                self.out.push_str("\":");
+            }
             Form::Pretty => [" ", name, "="].iter().for_each(|part| self.out.push_str(part)),
         }
     }
@@ -152,5 +175,7 @@ fn push_time(out: &mut String, wall_ms: i64) {
         }
         out.push_str(text);
     });
-    _ = write!(out, ".{ms:03}Z");
+    out.push('.');
+    digits::push_padded(out, ms.unsigned_abs(), 3);
+    out.push('Z');
 }
