@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tollgate::ledger::{
-    AccountId, Bookings, Hold, Ledger, Memory, Outcome, Part, Receipt, Refusal, Scope, Statement, Tally, Terms, Window,
+    AccountId, Bookings, Hold, Ledger, Manner, Memory, Outcome, Part, Receipt, Refusal, Scope, Statement, Tally, Terms,
+    Window,
 };
 use tollgate::vocabulary::{Clock, KeyHash, Metered, PicoUsd};
 
@@ -300,6 +301,9 @@ fn receipt(cost: i128, excess: i128) -> Receipt {
         model: None,
         group: None,
         deployment: None,
+        behalf: None,
+        upstream: None,
+        manner: Manner::default(),
         usage: Metered::Absent,
         cost: PicoUsd(cost),
         excess: PicoUsd(excess),

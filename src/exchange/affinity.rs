@@ -51,7 +51,7 @@ impl Planned {
     }
 
     fn session(&self) -> Option<&[u8]> {
-        let in_head = self.common.wishes.session.as_deref();
+        let in_head = self.common.wishes.session.as_deref().map(str::as_bytes);
         in_head.or_else(|| self.request.wishes.session.as_deref().map(str::as_bytes))
     }
 

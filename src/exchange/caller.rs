@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::World;
 use super::party::{self, Accounts, Books, Made, Parties, Party, Whose};
 use crate::config::{Budget, VirtualKey};
-use crate::ledger::{AccountId, Ledger, Memory, Scope, Statement};
+use crate::ledger::{AccountId, Behalf, Ledger, Memory, Scope, Statement};
 use crate::policy::{Ask, Denied, Key, Permit, Presented, Recognized, Snapshot};
 use crate::roster::{self, Bounds};
 use crate::telemetry::KeyLabel;
@@ -34,6 +34,8 @@ pub struct Standing {
     pub parties: SmallVec<[Arc<Party>; 4]>,
     /// Its own accounts, and the global one.
     pub accounts: Accounts,
+    /// The same people by their ids, as receipts name them, and its tags; None where there is nobody.
+    pub behalf: Option<Arc<Behalf>>,
     /// How metrics and the log call it.
     pub label: KeyLabel,
     /// As it is on record; None: it stands in the configuration.
@@ -70,10 +72,12 @@ impl Caller {
 impl Standing {
     /// A key of the configuration.
     pub(super) fn configured(key: Arc<Key>, label: KeyLabel, accounts: Accounts) -> Self {
+        let tags = key.tags.iter().cloned().collect();
         Self {
             key,
             parties: SmallVec::new(),
             accounts,
+            behalf: Behalf { tags, ..Behalf::default() }.shared(),
             label,
             record: None,
             broken: None,
@@ -246,10 +250,12 @@ impl Standing {
             Some(previous) if previous.made.0 == made.0 && previous.key.alias == key.alias => previous.label,
             _ => world.handles.late_key(record.key_alias.as_deref(), &record.token),
         };
+        let behalf = behalf(world, &record, &key).shared();
         Arc::new(Self {
             key,
             parties,
             accounts,
+            behalf,
             label,
             record: Some(record),
             broken,
@@ -268,6 +274,21 @@ fn increase(record: &roster::Key, bounds: &mut Bounds, now: Now) -> i64 {
     }
     bounds.max_budget = bounds.max_budget.map(|budget: PicoUsd| budget.plus(increase));
     until.0
+}
+
+/// Whom a key spends for, and the words that it and its team count under.
+fn behalf(world: &World, record: &roster::Key, key: &Key) -> Behalf {
+    let team = record.team_id.as_deref().and_then(|team| world.around.roster.teams.find(team));
+    let organization = record.organization_id.clone().or_else(|| team.as_ref()?.organization_id.clone());
+    let mut behalf = Behalf {
+        team: record.team_id.as_deref().map(Arc::from),
+        user: record.user_id.as_deref().map(Arc::from),
+        organization: organization.map(Arc::from),
+        customer: None,
+        tags: key.tags.iter().cloned().collect(),
+    };
+    team.iter().flat_map(|team| &team.tags).for_each(|tag| behalf.tag(tag));
+    behalf
 }
 
 /// Whom a key belongs to, in the order in which a refusal names them.

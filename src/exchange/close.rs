@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::enter::Common;
+use super::keep::SoFar;
 use super::plan::Planned;
 use super::reply::Reply;
 use crate::chat::Produced;
-use crate::ledger::{Bookings, Ledger, Outcome, Receipt};
+use crate::ledger::{Bookings, Ledger, Manner, Outcome, Receipt};
 use crate::pricing::{prompt, tokens};
 use crate::telemetry::{self, Event, ExchangeClosed, FellBack};
 use crate::vocabulary::{Fault, Kind, Metered, Now, PicoUsd, Usage};
@@ -32,8 +33,17 @@ pub struct Bill {
     pub usage: Metered,
     /// What is charged.
     pub cost: PicoUsd,
+    /// Part of it for what went in.
+    pub input_cost: PicoUsd,
     /// Whether there was a price.
     pub price_known: bool,
+}
+
+impl Bill {
+    /// Nobody was asked.
+    fn nothing(usage: Metered) -> Self {
+        Self { usage, cost: PicoUsd::ZERO, input_cost: PicoUsd::ZERO, price_known: true }
+    }
 }
 
 impl Planned {
@@ -57,18 +67,21 @@ impl Planned {
 
     /// What this usage costs.
     pub(super) fn bill_of(&self, usage: Metered) -> Bill {
-        let Some(current) = &self.current else { return Bill { usage, cost: PicoUsd::ZERO, price_known: true } };
+        let Some(current) = &self.current else { return Bill::nothing(usage) };
         let world = &self.common.world;
         let model = world.deployments[current.deployment].upstream_model(self.captured.as_deref());
         let price = world.price(current.deployment, &model).filter(|price| price.is_known());
-        let cost = match (usage.usage(), &price) {
-            (Some(usage), Some(price)) => price.cost(usage, self.tier()).total,
-            (Some(Usage { cost: Some(reported), .. }), None) => *reported,
-            _ => PicoUsd::ZERO,
+        let (cost, input_cost) = match (usage.usage(), &price) {
+            (Some(usage), Some(price)) => {
+                let cost = price.cost(usage, self.tier());
+                (cost.total, cost.input)
+            }
+            (Some(Usage { cost: Some(reported), .. }), None) => (*reported, PicoUsd::ZERO),
+            _ => (PicoUsd::ZERO, PicoUsd::ZERO),
         };
         // Of a form nothing can be counted here: what is not reported has no price.
         let priced = self.request.form.is_none() || usage.usage().is_some();
-        Bill { usage, cost, price_known: price.is_some() && priced }
+        Bill { usage, cost, input_cost, price_known: price.is_some() && priced }
     }
 
     /// What was used: as reported, else counted; nothing where the upstream gave no answer.
@@ -142,7 +155,8 @@ impl Planned {
             self.common.world.deployments[current.deployment].health.use_tokens(used, now);
         }
         let settled = self.hold.take().map(|hold| hold.settle(bill.cost, now)).unwrap_or_default();
-        let receipt = self.receipt(outcome(ending), &bill, settled.excess, settled.booked, now);
+        let so_far = SoFar { outcome: outcome(ending), fault, status: sent.status };
+        let receipt = self.receipt(&so_far, &bill, settled.excess, settled.booked, now);
         self.common.world.around.ledger.record(receipt);
         let current = self.current.as_ref();
         let upstream = current.map(|current| current.ended.unwrap_or(now).since(current.began));
@@ -236,6 +250,9 @@ pub(super) fn refused(common: &mut Common, fault: &Fault, status: u16, bytes_out
         model: None,
         group: None,
         deployment: None,
+        behalf: common.behalf.clone(),
+        upstream: None,
+        manner: Manner::default(),
         usage: Metered::Absent,
         cost: PicoUsd::ZERO,
         excess: PicoUsd::ZERO,

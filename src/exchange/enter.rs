@@ -16,6 +16,7 @@ use super::way::BETA;
 use super::wishes::Wishes;
 use super::{Ending, World};
 use crate::dialect::{self, Endpoint, PathStream, Route};
+use crate::ledger::Behalf;
 use crate::policy::{Presented, present};
 use crate::telemetry::{self, KeyLabel, Target};
 use crate::vocabulary::{Fault, Kind, Now};
@@ -57,8 +58,8 @@ pub(super) struct Common {
     pub(super) caller: Option<Caller>,
     /// Whom the body named beside: a customer, tags.
     pub(super) others: SmallVec<[Arc<Party>; 2]>,
-    /// The customer it is for.
-    pub(super) customer: Option<Arc<str>>,
+    /// Everybody it is for, as its receipt names them.
+    pub(super) behalf: Option<Arc<Behalf>>,
     pub(super) key: KeyLabel,
     pub(super) target: Target,
     pub(super) client_ip: Option<IpAddr>,
@@ -80,7 +81,7 @@ impl Common {
             call: None,
             caller: None,
             others: SmallVec::new(),
-            customer: None,
+            behalf: None,
             key: KeyLabel::Unknown,
             target: Target::None,
             client_ip,

@@ -426,8 +426,8 @@ impl Planned {
     pub(super) fn opaque_bill(&self) -> Option<Bill> {
         let pass = self.pass.as_ref().filter(|pass| pass.call.is_none())?;
         let answered = self.reply.streamed();
-        let cost = pass.cost.filter(|_| answered);
-        Some(Bill { usage: Metered::Absent, cost: cost.unwrap_or(PicoUsd::ZERO), price_known: pass.cost.is_some() })
+        let cost = pass.cost.filter(|_| answered).unwrap_or(PicoUsd::ZERO);
+        Some(Bill { usage: Metered::Absent, cost, input_cost: cost, price_known: pass.cost.is_some() })
     }
 
     /// Takes the head of an answer that is passed on.

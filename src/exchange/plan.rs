@@ -21,7 +21,7 @@ use super::{Deployment, World, estimate};
 use crate::config::UnknownPrice;
 use crate::dialect::openai::Request;
 use crate::json;
-use crate::ledger::{AccountId, Hold, Ledger, Refusal};
+use crate::ledger::{AccountId, Behalf, Hold, Ledger, Refusal};
 use crate::policy::{self, Ask, Denied, Permit, Snapshot};
 use crate::pricing::{Demand, Media, ServiceTier};
 use crate::routing::{Group, Tried};
@@ -243,13 +243,27 @@ impl Common {
         accounts
     }
 
+    /// Whom the key spends for, and whom the request names: a customer, tags.
+    fn on_behalf_of(&self, request: &Request) -> Option<Arc<Behalf>> {
+        let of_key = self.caller.as_ref().and_then(Caller::standing).and_then(|standing| standing.behalf.as_ref());
+        let customer = self.wishes.customer.as_deref().or(request.user.as_deref()).filter(|id| !id.is_empty());
+        let mut tags = request.tags.iter().chain(&self.wishes.tags).peekable();
+        if customer.is_none() && tags.peek().is_none() {
+            return of_key.cloned();
+        }
+        let mut behalf = of_key.map(|behalf| Behalf::clone(behalf)).unwrap_or_default();
+        behalf.customer = customer.map(Arc::from);
+        tags.for_each(|tag| behalf.tag(tag));
+        Some(behalf.into())
+    }
+
     /// Looks whom the request names beside its key: a customer, tags. Where nobody is on record there is nobody to meet.
     fn meet(&mut self, request: &Request, meant: &Meant, now: Now) -> Result<(), Fault> {
-        let named = self.wishes.customer.as_deref().or(request.user.as_deref());
-        self.customer = named.filter(|id| !id.is_empty()).map(Arc::from);
+        self.behalf = self.on_behalf_of(request);
+        let Some(behalf) = &self.behalf else { return Ok(()) };
         let (world, live) = (&self.world, &self.world.around.live.parties);
         let roster = &world.around.roster;
-        if let Some(id) = self.customer.as_deref()
+        if let Some(id) = behalf.customer.as_deref()
             && (!roster.customers.is_empty() || world.settings.customer_budget.is_some())
             && let Some(customer) = live.find(world, Whose::Customer(id), now)?
         {
@@ -258,14 +272,8 @@ impl Common {
             self.others.push(customer);
         }
         if !roster.tags.is_empty() {
-            let key = self.caller.as_ref().and_then(Caller::key);
-            let of_key = key.into_iter().flat_map(|key| key.tags.iter().map(|tag| &**tag));
-            let mut met: SmallVec<[&str; 8]> = SmallVec::new();
-            for tag in request.tags.iter().chain(&self.wishes.tags).map(String::as_str).chain(of_key) {
-                if !met.contains(&tag) {
-                    met.push(tag);
-                    self.others.extend(live.find(world, Whose::Tag(tag), now)?);
-                }
+            for tag in &behalf.tags {
+                self.others.extend(live.find(world, Whose::Tag(tag), now)?);
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! What a request's head asks of the gateway itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Head;
@@ -27,7 +28,7 @@ pub(super) struct Wishes {
     /// `x-litellm-tags`.
     pub(super) tags: Vec<String>,
     /// `x-litellm-session-id`.
-    pub(super) session: Option<Box<[u8]>>,
+    pub(super) session: Option<Arc<str>>,
     /// `x-litellm-customer-id`, `x-litellm-end-user-id`, or the configured header.
     pub(super) customer: Option<String>,
     /// `x-tollgate-explain`: the answer shall tell of every attempt.
@@ -69,9 +70,9 @@ fn value<T>(
     }
 }
 
-fn session(head: &Head<'_>) -> Option<Box<[u8]>> {
-    let id = (head.header)("x-litellm-session-id")?.trim_ascii();
-    (!id.is_empty()).then(|| id.get(..SESSION_BYTES_MAX).unwrap_or(id).into())
+fn session(head: &Head<'_>) -> Option<Arc<str>> {
+    let id = std::str::from_utf8((head.header)("x-litellm-session-id")?).ok()?.trim();
+    (!id.is_empty()).then(|| request::cut(id, SESSION_BYTES_MAX).into())
 }
 
 fn customer(head: &Head<'_>, configured: Option<&str>) -> Result<Option<String>, Fault> {

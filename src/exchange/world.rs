@@ -13,7 +13,7 @@ use super::mask::Mask;
 use super::party::{Accounts, recorded_group};
 use crate::config::{self, CustomerBudget, Settings};
 use crate::dialect::Endpoint;
-use crate::ledger::{AccountId, Memory, Part, Scope, Terms, Window};
+use crate::ledger::{AccountId, Memory, Part, Scope, Terms, Upstream, Window};
 use crate::policy::{DeploymentLimits, KeyRing};
 use crate::pricing::{Book, Price};
 use crate::provider::{self, Auth, Call, Provider, Target};
@@ -97,6 +97,8 @@ pub struct Deployment {
     pub shown_name: http::HeaderValue,
     /// Scheme and host of the base URL, for the headers of answers.
     pub shown_base: http::HeaderValue,
+    /// Provider, model and address, for receipts.
+    pub(super) upstream: Arc<Upstream>,
     /// Keeps its connections apart from those of deployments with other credentials or protocol settings.
     pub pool: u64,
     /// Only for what is passed on below its provider's prefix: no name leads to it.
@@ -295,6 +297,11 @@ fn build_deployment(
         shown_id: shown(&deployment.id),
         shown_name: shown(&format!("{}/{}", deployment.provider, deployment.model)),
         shown_base: shown(&origin(deployment)),
+        upstream: Arc::new(Upstream {
+            provider: deployment.provider.clone(),
+            model: deployment.model.clone(),
+            api_base: origin(deployment).into(),
+        }),
         pool: pool_key(deployment, settings),
         hidden: false,
         pattern,

@@ -20,7 +20,7 @@ pub use account::{AccountId, Part, Scope, Statement, Terms};
 pub use hold::{Hold, Settled};
 pub use keeper::{Keeper, SpendQuery, Stage, Unwell};
 pub use memory::{Memory, Tally};
-pub use receipt::{Booking, Bookings, Outcome, Receipt};
+pub use receipt::{Behalf, Booking, Bookings, CallType, Manner, Outcome, Receipt, Tags, Upstream};
 pub use refusal::{Overdrawn, Refusal};
 pub use window::{BadDuration, Window};
 

@@ -1,14 +1,14 @@
 //! Entries into rows: one transaction for many, with the sums that they are part of.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::sync::{Arc, LazyLock};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, TransactionBehavior, params};
 
 use super::entry::{self, Entry};
 use super::money;
-use crate::ledger::{AccountId, Bookings, Outcome, Receipt};
-use crate::vocabulary::{ModelName, PicoUsd, Usage};
+use crate::ledger::{AccountId, Behalf, Bookings, Manner, Outcome, Receipt};
+use crate::vocabulary::{KeyHash, ModelName, PicoUsd, Usage};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -43,7 +43,7 @@ pub(super) fn apply(connection: &mut Connection, entries: &[Entry]) -> rusqlite:
 struct Row {
     stage: u8,
     counts: Counts,
-    booked: Bookings,
+    place: Place,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,6 +53,8 @@ struct Counts {
     prompt: i64,
     completion: i64,
     cache_read: i64,
+    cache_write: i64,
+    reasoning: i64,
     cost: PicoUsd,
 }
 
@@ -65,6 +67,8 @@ impl Counts {
             prompt: count(usage.prompt),
             completion: count(usage.completion),
             cache_read: count(usage.cache_read),
+            cache_write: count(usage.cache_write.saturating_add(usage.cache_write_1h)),
+            reasoning: count(usage.reasoning),
             cost: receipt.cost,
         }
     }
@@ -75,6 +79,8 @@ impl Counts {
         self.prompt = self.prompt.saturating_add(sign * other.prompt);
         self.completion = self.completion.saturating_add(sign * other.completion);
         self.cache_read = self.cache_read.saturating_add(sign * other.cache_read);
+        self.cache_write = self.cache_write.saturating_add(sign * other.cache_write);
+        self.reasoning = self.reasoning.saturating_add(sign * other.reasoning);
         self.cost = PicoUsd(self.cost.0.saturating_add(i128::from(sign) * other.cost.0));
     }
 }
@@ -83,28 +89,110 @@ fn count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn put<'e>(transaction: &Transaction<'_>, entry: &'e Entry, sums: &mut Sums<'e>) -> rusqlite::Result<()> {
+/// Which sums an exchange is part of.
+struct Place {
+    day: i64,
+    key: Option<KeyHash>,
+    model: Arc<str>,
+    deployment: Arc<str>,
+    names: Names,
+    behalf: Option<Arc<Behalf>>,
+    booked: Bookings,
+}
+
+/// What stands beside a day's sum; it follows from what the sum is of, nearly always.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    key_alias: Arc<str>,
+    group: Arc<str>,
+    upstream: Arc<str>,
+    provider: Arc<str>,
+}
+
+impl Place {
+    fn of(receipt: &Receipt) -> Self {
+        let upstream = receipt.upstream.as_deref();
+        Self {
+            day: day_of(receipt.started_ms),
+            key: receipt.key,
+            model: receipt.model.as_ref().map(ModelName::as_str).unwrap_or_default().into(),
+            deployment: receipt.deployment.clone().unwrap_or_default(),
+            names: Names {
+                key_alias: receipt.key_alias.clone().unwrap_or_default(),
+                group: receipt.group.clone().unwrap_or_default(),
+                upstream: upstream.map(|upstream| upstream.model.clone()).unwrap_or_default(),
+                provider: upstream.map(|upstream| upstream.provider.clone()).unwrap_or_default(),
+            },
+            behalf: receipt.behalf.clone(),
+            booked: receipt.booked.clone(),
+        }
+    }
+}
+
+fn put(transaction: &Transaction<'_>, entry: &Entry, sums: &mut Sums) -> rusqlite::Result<()> {
     let receipt = &entry.receipt;
-    if !write(transaction, INSERT, entry)? {
+    if !write(transaction, &INSERT, entry)? {
         let Some(before) = find(transaction, &receipt.exchange)? else { return Ok(()) };
         if before.stage > entry::stage_code(entry.stage) {
             return Ok(());
         }
-        sums.add(receipt, &before.counts, &before.booked, -1);
-        write(transaction, UPDATE, entry)?;
+        sums.add(&before.place, &before.counts, -1);
+        write(transaction, &UPDATE, entry)?;
     }
-    sums.add(receipt, &Counts::of(receipt), &receipt.booked, 1);
+    sums.add(&Place::of(receipt), &Counts::of(receipt), 1);
     Ok(())
 }
 
-const INSERT: &str = "INSERT INTO spend (exchange, stage, outcome, day, started_ms, ended_ms, key, key_alias, model, \
-     model_group, deployment, metered, prompt, completion, cache_read, cache_write, reasoning, cost_micro, cost_pico, booked) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) \
-     ON CONFLICT (exchange) DO NOTHING";
-const UPDATE: &str = "UPDATE spend SET stage = ?2, outcome = ?3, day = ?4, started_ms = ?5, ended_ms = ?6, key = ?7, \
-     key_alias = ?8, model = ?9, model_group = ?10, deployment = ?11, metered = ?12, prompt = ?13, completion = ?14, \
-     cache_read = ?15, cache_write = ?16, reasoning = ?17, cost_micro = ?18, cost_pico = ?19, booked = ?20 \
-     WHERE exchange = ?1";
+/// In the order of the parameters that [`write`] binds. The first is what a row is found by.
+const COLUMNS: [&str; 35] = [
+    "exchange",
+    "stage",
+    "outcome",
+    "day",
+    "started_ms",
+    "ended_ms",
+    "key",
+    "key_alias",
+    "model",
+    "model_group",
+    "deployment",
+    "metered",
+    "prompt",
+    "completion",
+    "cache_read",
+    "cache_write",
+    "reasoning",
+    "cost_micro",
+    "cost_pico",
+    "booked",
+    "team",
+    "user",
+    "organization",
+    "customer",
+    "tags",
+    "provider",
+    "upstream",
+    "api_base",
+    "call",
+    "session",
+    "client_ip",
+    "first_ms",
+    "status",
+    "error",
+    "input_pico",
+];
+
+static INSERT: LazyLock<String> = LazyLock::new(|| statement("NOTHING"));
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    let set: Vec<_> = COLUMNS.iter().skip(1).map(|column| format!("{column} = excluded.{column}")).collect();
+    statement(&format!("UPDATE SET {}", set.join(", ")))
+});
+
+fn statement(on_conflict: &str) -> String {
+    let columns = COLUMNS.join(", ");
+    let places = vec!["?"; COLUMNS.len()].join(", ");
+    format!("INSERT INTO spend ({columns}) VALUES ({places}) ON CONFLICT (exchange) DO {on_conflict}")
+}
 
 /// Whether a row was written.
 fn write(transaction: &Transaction<'_>, statement: &str, entry: &Entry) -> rusqlite::Result<bool> {
@@ -114,6 +202,8 @@ fn write(transaction: &Transaction<'_>, statement: &str, entry: &Entry) -> rusql
     let (micro, pico) = money::split(receipt.cost);
     let mut booked = Vec::with_capacity(64);
     entry::bookings(&receipt.booked, &mut booked);
+    let (behalf, upstream) = (receipt.behalf.as_deref(), receipt.upstream.as_deref());
+    let Manner { call, session, client_ip, first_ms, status, error, input_cost } = &receipt.manner;
     let written = transaction.prepare_cached(statement)?.execute(params![
         &*receipt.exchange,
         entry::stage_code(*stage),
@@ -135,94 +225,191 @@ fn write(transaction: &Transaction<'_>, statement: &str, entry: &Entry) -> rusql
         micro,
         pico,
         booked,
+        behalf.and_then(|behalf| behalf.team.as_deref()),
+        behalf.and_then(|behalf| behalf.user.as_deref()),
+        behalf.and_then(|behalf| behalf.organization.as_deref()),
+        behalf.and_then(|behalf| behalf.customer.as_deref()),
+        behalf.and_then(tags),
+        upstream.map(|upstream| &*upstream.provider),
+        upstream.map(|upstream| &*upstream.model),
+        upstream.map(|upstream| &*upstream.api_base),
+        call.code(),
+        session.as_deref(),
+        client_ip.map(|ip| ip.to_string()),
+        first_ms,
+        status,
+        error.as_deref(),
+        i64::try_from(input_cost.0).unwrap_or(i64::MAX),
     ])?;
     Ok(written > 0)
 }
 
+/// Tags as a JSON array.
+fn tags(behalf: &Behalf) -> Option<String> {
+    let tags: Vec<&str> = behalf.tags.iter().map(|tag| &**tag).collect();
+    if tags.is_empty() { None } else { serde_json::to_string(&tags).ok() }
+}
+
+/// The other way.
+pub(super) fn tags_of(json: Option<&str>) -> Vec<String> {
+    json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+}
+
 fn find(transaction: &Transaction<'_>, exchange: &str) -> rusqlite::Result<Option<Row>> {
     let mut statement = transaction.prepare_cached(
-        "SELECT stage, outcome, prompt, completion, cache_read, cost_micro, cost_pico, booked FROM spend WHERE exchange = ?1",
+        "SELECT stage, outcome, prompt, completion, cache_read, cache_write, reasoning, cost_micro, cost_pico, booked, day, \
+         key, model, deployment, key_alias, model_group, upstream, provider, team, user, organization, customer, tags \
+         FROM spend WHERE exchange = ?1",
     )?;
-    let read = |row: &rusqlite::Row<'_>| {
-        let outcome = entry::outcome_of(row.get(1)?).unwrap_or(Outcome::Cut);
-        let counts = Counts {
-            requests: 1,
-            failed: i64::from(outcome == Outcome::Failed),
-            prompt: row.get(2)?,
-            completion: row.get(3)?,
-            cache_read: row.get(4)?,
-            cost: money::join(row.get(5)?, row.get(6)?),
-        };
-        let booked: Vec<u8> = row.get(7)?;
-        let booked = entry::bookings_of(&booked).unwrap_or_default();
-        Ok(Row { stage: row.get(0)?, counts, booked })
+    statement.query_row([exchange], row).optional()
+}
+
+fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let outcome = entry::outcome_of(row.get(1)?).unwrap_or(Outcome::Cut);
+    let counts = Counts {
+        requests: 1,
+        failed: i64::from(outcome == Outcome::Failed),
+        prompt: row.get(2)?,
+        completion: row.get(3)?,
+        cache_read: row.get(4)?,
+        cache_write: row.get(5)?,
+        reasoning: row.get(6)?,
+        cost: money::join(row.get(7)?, row.get(8)?),
     };
-    statement.query_row([exchange], read).optional()
+    let booked: Vec<u8> = row.get(9)?;
+    let key: Option<[u8; 32]> = row.get(11)?;
+    let text = |column| row.get::<_, Option<Arc<str>>>(column);
+    let name = |column| text(column).map(Option::unwrap_or_default);
+    let tags =
+        tags_of(row.get_ref(22)?.as_str_or_null().map_err(rusqlite::Error::from)?).into_iter().map(Arc::from).collect();
+    let behalf = Behalf { team: text(18)?, user: text(19)?, organization: text(20)?, customer: text(21)?, tags };
+    let place = Place {
+        day: row.get(10)?,
+        key: key.map(KeyHash::from_bytes),
+        model: name(12)?,
+        deployment: name(13)?,
+        names: Names { key_alias: name(14)?, group: name(15)?, upstream: name(16)?, provider: name(17)? },
+        behalf: Some(behalf.into()),
+        booked: entry::bookings_of(&booked).unwrap_or_default(),
+    };
+    Ok(Row { stage: row.get(0)?, counts, place })
 }
 
 /// What changes in the sums.
 #[derive(Default)]
-struct Sums<'e> {
-    daily: HashMap<Daily<'e>, Counts>,
+struct Sums {
+    daily: HashMap<Daily, Sum>,
+    of: HashMap<(u8, Arc<str>, Daily), Sum>,
     accounts: Added,
 }
 
-/// Of whom, and of what, a day's sum is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Daily<'e> {
+/// Of what a day's sum is.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Daily {
     day: i64,
-    key: &'e [u8],
-    key_alias: &'e str,
-    model: &'e str,
-    deployment: &'e str,
+    key: Option<KeyHash>,
+    model: Arc<str>,
+    deployment: Arc<str>,
 }
 
-impl<'e> Sums<'e> {
-    fn add(&mut self, receipt: &'e Receipt, counts: &Counts, booked: &Bookings, sign: i64) {
-        let daily = Daily {
-            day: day_of(receipt.started_ms),
-            key: receipt.key.as_ref().map_or(&[], |key| key.as_bytes()),
-            key_alias: receipt.key_alias.as_deref().unwrap_or_default(),
-            model: receipt.model.as_ref().map(ModelName::as_str).unwrap_or_default(),
-            deployment: receipt.deployment.as_deref().unwrap_or_default(),
-        };
-        self.daily.entry(daily).or_default().add(counts, sign);
-        for booking in booked {
+#[derive(Default)]
+struct Sum {
+    names: Names,
+    counts: Counts,
+}
+
+impl Sum {
+    fn add(&mut self, place: &Place, counts: &Counts, sign: i64) {
+        self.counts.add(counts, sign);
+        if sign > 0 || self.names.group.is_empty() {
+            self.names = place.names.clone();
+        }
+    }
+}
+
+impl Sums {
+    fn add(&mut self, place: &Place, counts: &Counts, sign: i64) {
+        let (model, deployment) = (place.model.clone(), place.deployment.clone());
+        let daily = Daily { day: place.day, key: place.key, model, deployment };
+        for (kind, id) in place.behalf.iter().flat_map(|behalf| behalf.members()) {
+            let of = (kind.code(), id.clone(), daily.clone());
+            self.of.entry(of).or_default().add(place, counts, sign);
+        }
+        self.daily.entry(daily).or_default().add(place, counts, sign);
+        for booking in &place.booked {
             let spent = self.accounts.entry((booking.account, booking.resets_at_ms)).or_default();
             *spent = PicoUsd(spent.0.saturating_add(i128::from(sign) * counts.cost.0));
         }
     }
 
     fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        let mut statement = transaction.prepare_cached(
-            "INSERT INTO daily (day, key, model, deployment, key_alias, requests, failed, prompt, completion, cache_read, \
-             cost_micro, cost_pico) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-             ON CONFLICT (day, key, model, deployment) DO UPDATE SET key_alias = ?5, requests = requests + ?6, \
-             failed = failed + ?7, prompt = prompt + ?8, completion = completion + ?9, cache_read = cache_read + ?10, \
-             cost_micro = cost_micro + ?11, cost_pico = cost_pico + ?12",
-        )?;
+        let mut daily = transaction.prepare_cached(&TO_DAILY)?;
         for (of, sum) in &self.daily {
-            let (micro, pico) = money::split(sum.cost);
-            statement.execute(params![
-                of.day,
-                of.key,
-                of.model,
-                of.deployment,
-                of.key_alias,
-                sum.requests,
-                sum.failed,
-                sum.prompt,
-                sum.completion,
-                sum.cache_read,
-                micro,
-                pico
-            ])?;
+            add_to_day(&mut daily, None, of, sum)?;
+        }
+        let mut daily = transaction.prepare_cached(&TO_DAILY_OF)?;
+        for ((kind, id, of), sum) in &self.of {
+            add_to_day(&mut daily, Some((*kind, id)), of, sum)?;
         }
         for ((account, end), spent) in &self.accounts {
             add_to_account(transaction, *account, *end, *spent)?;
         }
         Ok(())
     }
+}
+
+static TO_DAILY: LazyLock<String> = LazyLock::new(|| to_days("daily", ""));
+static TO_DAILY_OF: LazyLock<String> = LazyLock::new(|| to_days("daily_of", "kind, id, "));
+
+/// The statement that adds to a day's sum; the parameters before the rest are of the table's own columns.
+fn to_days(table: &str, own: &str) -> String {
+    let places = "?, ".repeat(own.matches(',').count());
+    format!(
+        "INSERT INTO {table} ({own}day, key, model, deployment, key_alias, model_group, upstream, provider, requests, \
+         failed, prompt, completion, cache_read, cache_write, reasoning, cost_micro, cost_pico) \
+         VALUES ({places}?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         ON CONFLICT ({own}day, key, model, deployment) DO UPDATE SET key_alias = excluded.key_alias, \
+         model_group = excluded.model_group, upstream = excluded.upstream, provider = excluded.provider, \
+         requests = requests + excluded.requests, failed = failed + excluded.failed, prompt = prompt + excluded.prompt, \
+         completion = completion + excluded.completion, cache_read = cache_read + excluded.cache_read, \
+         cache_write = cache_write + excluded.cache_write, reasoning = reasoning + excluded.reasoning, \
+         cost_micro = cost_micro + excluded.cost_micro, cost_pico = cost_pico + excluded.cost_pico"
+    )
+}
+
+fn add_to_day(
+    statement: &mut rusqlite::CachedStatement<'_>,
+    whose: Option<(u8, &str)>,
+    of: &Daily,
+    sum: &Sum,
+) -> rusqlite::Result<()> {
+    let Sum { names, counts } = sum;
+    let (micro, pico) = money::split(counts.cost);
+    let key = of.key.as_ref().map_or(&[] as &[u8], |key| key.as_bytes());
+    let rest: [&dyn ToSql; 17] = [
+        &of.day,
+        &key,
+        &of.model,
+        &of.deployment,
+        &names.key_alias,
+        &names.group,
+        &names.upstream,
+        &names.provider,
+        &counts.requests,
+        &counts.failed,
+        &counts.prompt,
+        &counts.completion,
+        &counts.cache_read,
+        &counts.cache_write,
+        &counts.reasoning,
+        &micro,
+        &pico,
+    ];
+    match &whose {
+        None => statement.execute(rest.as_slice())?,
+        Some((kind, id)) => statement.execute([&[kind as &dyn ToSql, id], rest.as_slice()].concat().as_slice())?,
+    };
+    Ok(())
 }
 
 /// Adds to what was spent on an account in a window.
@@ -292,8 +479,8 @@ pub(super) fn prune(
     connection.execute("DELETE FROM account WHERE window_end < ?1", [wall_ms - 2 * DAY_MS])?;
     let Some(day) = before_day else { return Ok(0) };
     connection.execute(
-        "DELETE FROM spend WHERE rowid IN (SELECT rowid FROM spend WHERE day < ?1 LIMIT ?2)",
-        params![day, most],
+        "DELETE FROM spend WHERE rowid IN (SELECT rowid FROM spend WHERE started_ms < ?1 LIMIT ?2)",
+        params![day.saturating_mul(DAY_MS), most],
     )
 }
 
@@ -326,12 +513,15 @@ mod tests {
         Entry { stage, receipt: receipt(exchange, cost) }
     }
 
-    /// What the rows come to, what the days do, and each account.
+    /// What the rows come to, what the days do, and each account. Everybody's days come to the same.
     fn sums(connection: &Connection) -> (i128, i128, Vec<i128>) {
         let sum = |table: &str| {
             let text = format!("SELECT coalesce(sum(cost_micro), 0), coalesce(sum(cost_pico), 0) FROM {table}");
             connection.query_row(&text, [], |row| Ok(money::join(row.get(0)?, row.get(1)?).0)).unwrap()
         };
+        for behalf in ["2", "3", "4", "6", "7 AND id = 'one'", "7 AND id = 'three'"] {
+            assert_eq!(sum(&format!("daily_of WHERE kind = {behalf}")), sum("daily"), "{behalf}");
+        }
         let spent = spent_since(connection, 0).unwrap().into_iter().map(|spent| spent.spent.0).collect();
         (sum("spend"), sum("daily"), spent)
     }
@@ -345,6 +535,31 @@ mod tests {
         assert_eq!(sums(&connection), (9_000_057, 9_000_057, vec![9_000_057; 3]));
         apply(&mut connection, &[entry("a", Stage::Flowing, 4), entry("b", Stage::Ended, 1)]).unwrap();
         assert_eq!(sums(&connection), (9_000_057, 9_000_057, vec![9_000_057; 3]));
+    }
+
+    #[test]
+    fn what_another_deployment_or_team_came_to_answer_for_is_taken_from_the_first() {
+        let (_place, mut connection) = open("elsewhere");
+        apply(&mut connection, &[entry("a", Stage::Flowing, 30)]).unwrap();
+        let mut elsewhere = entry("a", Stage::Closed, 50);
+        elsewhere.receipt.deployment = Some("other".into());
+        elsewhere.receipt.behalf = Some(Behalf { team: Some("others".into()), ..Behalf::default() }.into());
+        apply(&mut connection, &[elsewhere]).unwrap();
+        let all = |text: &str| {
+            let mut statement = connection.prepare(text).unwrap();
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+            rows.collect::<rusqlite::Result<Vec<(String, i64, i64)>>>().unwrap()
+        };
+        let expected = [("deployment".to_owned(), 0, 0), ("other".to_owned(), 1, 50)];
+        assert_eq!(
+            all("SELECT deployment, requests, cost_micro * 1000000 + cost_pico FROM daily ORDER BY 1"),
+            expected
+        );
+        let expected = [("others".to_owned(), 1, 50), ("team".to_owned(), 0, 0)];
+        assert_eq!(
+            all("SELECT id, requests, cost_micro * 1000000 + cost_pico FROM daily_of WHERE kind = 2 ORDER BY 1"),
+            expected
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! A receipt as the journal holds it: framed with length and checksum, so that a torn one is known.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::ledger::{AccountId, Booking, Bookings, Outcome, Receipt, Stage};
+use crate::ledger::{AccountId, Behalf, Booking, Bookings, CallType, Manner, Outcome, Receipt, Stage, Tags, Upstream};
 use crate::vocabulary::{KeyHash, Metered, ModelName, PicoUsd, ScopeKind, Usage};
 
 /// Length and checksum.
@@ -10,7 +11,11 @@ pub(super) const FRAME_BYTES: usize = 8;
 /// No entry is longer: names are bounded where they come in.
 const ENTRY_BYTES_MAX: usize = 64 * 1024;
 /// Of the form below.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
+/// The form before it: without behalf, upstream and manner. A journal of the version before may still hold it.
+const FORM_BEFORE: u8 = 1;
+/// No more tags of an exchange are put down.
+const TAGS_MAX: usize = 64;
 
 /// A receipt on its way into the database.
 #[derive(Clone, Debug)]
@@ -43,6 +48,9 @@ pub(super) fn write(stage: Stage, receipt: &Receipt, out: &mut Vec<u8>) {
     for at in [receipt.started_ms, receipt.ended_ms] {
         out.extend_from_slice(&at.to_le_bytes());
     }
+    behalf(receipt.behalf.as_deref(), out);
+    upstream(receipt.upstream.as_deref(), out);
+    manner(&receipt.manner, out);
     bookings(&receipt.booked, out);
     seal(start, out);
 }
@@ -81,7 +89,7 @@ fn frame<'b>(reader: &mut Reader<'b>) -> Option<&'b [u8]> {
 
 fn entry(reader: &mut Reader<'_>) -> Option<Entry> {
     let [form, stage, outcome] = reader.array()?;
-    if form != FORM {
+    if !matches!(form, FORM | FORM_BEFORE) {
         return None;
     }
     let stage = [Stage::Flowing, Stage::Ended, Stage::Closed].into_iter().find(|known| stage_code(*known) == stage)?;
@@ -91,22 +99,31 @@ fn entry(reader: &mut Reader<'_>) -> Option<Entry> {
         [0] => None,
         _ => Some(KeyHash::from_bytes(reader.array()?)),
     };
-    let receipt = Receipt {
+    let mut receipt = Receipt {
         exchange,
         key,
         key_alias: reader.text()?,
         model: reader.text()?.and_then(|name| ModelName::parse(&name).ok()),
         group: reader.text()?,
         deployment: reader.text()?,
+        behalf: None,
+        upstream: None,
+        manner: Manner::default(),
         usage: reader.metered()?,
         cost: PicoUsd(i128::from_le_bytes(reader.array()?)),
         excess: PicoUsd(i128::from_le_bytes(reader.array()?)),
         outcome,
         started_ms: i64::from_le_bytes(reader.array()?),
         ended_ms: i64::from_le_bytes(reader.array()?),
-        booked: read_bookings(reader)?,
+        booked: Bookings::new(),
         on_file: false,
     };
+    if form == FORM {
+        receipt.behalf = reader.behalf()?;
+        receipt.upstream = reader.upstream()?;
+        receipt.manner = reader.manner()?;
+    }
+    receipt.booked = read_bookings(reader)?;
     Some(Entry { stage, receipt })
 }
 
@@ -116,6 +133,45 @@ fn text(text: Option<&str>, out: &mut Vec<u8>) {
     let length = u16::try_from(text.len()).ok().filter(|length| *length < 4096).unwrap_or(0);
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(text.get(..usize::from(length)).unwrap_or_default().as_bytes());
+}
+
+fn behalf(behalf: Option<&Behalf>, out: &mut Vec<u8>) {
+    let Some(behalf) = behalf else { return out.push(0) };
+    out.push(1);
+    for name in [&behalf.team, &behalf.user, &behalf.organization, &behalf.customer] {
+        text(name.as_deref(), out);
+    }
+    let tags = behalf.tags.get(..TAGS_MAX).unwrap_or(&behalf.tags);
+    out.push(u8::try_from(tags.len()).unwrap_or(0));
+    tags.iter().for_each(|tag| text(Some(tag), out));
+}
+
+fn upstream(upstream: Option<&Upstream>, out: &mut Vec<u8>) {
+    let Some(upstream) = upstream else { return out.push(0) };
+    out.push(1);
+    for name in [&upstream.provider, &upstream.model, &upstream.api_base] {
+        text(Some(name), out);
+    }
+}
+
+fn manner(manner: &Manner, out: &mut Vec<u8>) {
+    out.push(manner.call.code());
+    out.extend_from_slice(&manner.status.to_le_bytes());
+    out.extend_from_slice(&manner.first_ms.unwrap_or(i64::MIN).to_le_bytes());
+    out.extend_from_slice(&manner.input_cost.0.to_le_bytes());
+    match manner.client_ip {
+        None => out.push(0),
+        Some(IpAddr::V4(ip)) => {
+            out.push(4);
+            out.extend_from_slice(&ip.octets());
+        }
+        Some(IpAddr::V6(ip)) => {
+            out.push(6);
+            out.extend_from_slice(&ip.octets());
+        }
+    }
+    text(manner.session.as_deref(), out);
+    text(manner.error.as_deref(), out);
 }
 
 fn metered(metered: &Metered, out: &mut Vec<u8>) {
@@ -260,6 +316,38 @@ impl<'b> Reader<'b> {
         Some(Some(text.into()))
     }
 
+    fn behalf(&mut self) -> Option<Option<Arc<Behalf>>> {
+        if self.array()? == [0] {
+            return Some(None);
+        }
+        let (team, user, organization, customer) = (self.text()?, self.text()?, self.text()?, self.text()?);
+        let [count] = self.array()?;
+        let tags = (0..count).map(|_| self.text()?).collect::<Option<Tags>>()?;
+        Some(Some(Arc::new(Behalf { team, user, organization, customer, tags })))
+    }
+
+    fn upstream(&mut self) -> Option<Option<Arc<Upstream>>> {
+        if self.array()? == [0] {
+            return Some(None);
+        }
+        let mut next = || self.text().map(Option::unwrap_or_default);
+        Some(Some(Arc::new(Upstream { provider: next()?, model: next()?, api_base: next()? })))
+    }
+
+    fn manner(&mut self) -> Option<Manner> {
+        let [call] = self.array()?;
+        let status = u16::from_le_bytes(self.array()?);
+        let first_ms = Some(i64::from_le_bytes(self.array()?)).filter(|at| *at != i64::MIN);
+        let input_cost = PicoUsd(i128::from_le_bytes(self.array()?));
+        let client_ip = match self.array()? {
+            [4] => Some(IpAddr::from(self.array::<4>()?)),
+            [6] => Some(IpAddr::from(self.array::<16>()?)),
+            _ => None,
+        };
+        let (session, error) = (self.text()?, self.text()?);
+        Some(Manner { call: CallType::of(call), session, client_ip, first_ms, status, error, input_cost })
+    }
+
     fn metered(&mut self) -> Option<Metered> {
         let [code] = self.array()?;
         if code == 0 {
@@ -311,6 +399,24 @@ pub(super) mod tests {
             (AccountId::Key(key), Some(1_795_305_600_000)),
             (team, Some(1_795_305_600_000)),
         ];
+        let behalf = Behalf {
+            team: Some("team".into()),
+            user: Some("user".into()),
+            organization: Some("organization".into()),
+            customer: Some("customer".into()),
+            tags: ["one", "two", "three"].map(Arc::from).into_iter().collect(),
+        };
+        let upstream =
+            Upstream { provider: "provider".into(), model: "upstream".into(), api_base: "https://host".into() };
+        let manner = Manner {
+            call: CallType::Messages,
+            session: Some("session".into()),
+            client_ip: Some(IpAddr::from([127, 0, 0, 1])),
+            first_ms: Some(1_795_226_400_005),
+            status: 200,
+            error: Some("upstream_cut".into()),
+            input_cost: PicoUsd(cost / 2),
+        };
         Receipt {
             exchange: exchange.into(),
             key: Some(key),
@@ -318,6 +424,9 @@ pub(super) mod tests {
             model: ModelName::parse("a/model").ok(),
             group: Some("group".into()),
             deployment: Some("deployment".into()),
+            behalf: Some(behalf.into()),
+            upstream: Some(upstream.into()),
+            manner,
             usage: Metered::Reported(usage),
             cost: PicoUsd(cost),
             excess: PicoUsd(13),
@@ -347,6 +456,9 @@ pub(super) mod tests {
             model: None,
             group: None,
             deployment: None,
+            behalf: None,
+            upstream: None,
+            manner: Manner::default(),
             usage: Metered::Absent,
             booked: Bookings::new(),
             ..receipt("bare", 0)
@@ -358,6 +470,27 @@ pub(super) mod tests {
             assert_eq!(good, bytes.len());
             assert_eq!(format!("{:?}", entries[0]), format!("{:?}", Entry { stage, receipt }));
         }
+    }
+
+    /// As the version before wrote it: what it did not say is not known, and the money is the same.
+    #[test]
+    fn the_form_before_this_one_is_still_read() {
+        let (mut bytes, mut said) = (Vec::new(), receipt("before", 7));
+        (said.behalf, said.upstream, said.manner) = (None, None, Manner::default());
+        write(Stage::Closed, &said, &mut bytes);
+        let mut more = Vec::new();
+        behalf(None, &mut more);
+        upstream(None, &mut more);
+        manner(&said.manner, &mut more);
+        let mut booked = Vec::new();
+        bookings(&said.booked, &mut booked);
+        let end = bytes.len() - booked.len();
+        bytes.drain(end - more.len()..end);
+        bytes[FRAME_BYTES] = FORM_BEFORE;
+        seal(0, &mut bytes);
+        let (entries, good) = read_all(&bytes);
+        assert_eq!((good, entries.len()), (bytes.len(), 1));
+        assert_eq!(format!("{:?}", entries[0]), format!("{:?}", Entry { stage: Stage::Closed, receipt: said }));
     }
 
     #[test]

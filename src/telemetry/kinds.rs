@@ -76,7 +76,7 @@ pub(super) fn number(kind: Kind) -> usize {
 }
 
 /// The word for a kind.
-pub(super) fn word(kind: Kind) -> &'static str {
+pub fn word(kind: Kind) -> &'static str {
     WORDS.get(number(kind)).copied().unwrap_or("other")
 }
 

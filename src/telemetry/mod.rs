@@ -28,6 +28,7 @@ pub use event::{
 pub use handles::Handles;
 pub use hub::{Options, SERIES_MAX, Telemetry};
 pub use inventory::reference_markdown;
+pub use kinds::word as word_of;
 pub use labels::{DeploymentName, KeyLabel, KeyName, LabelBook, Target};
 pub use log::LogTo;
 pub use sample::{Gauge, Health, Limited, Sample};

@@ -501,7 +501,8 @@ fn wrong_type(name: &'static str, expected: &str, found: &[u8]) -> Fault {
         .param(name)
 }
 
-fn cut(text: &str, most: usize) -> String {
+/// The beginning of a text, so many bytes at most, whole characters.
+pub fn cut(text: &str, most: usize) -> String {
     let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     text.get(..end).unwrap_or_default().to_owned()
 }
