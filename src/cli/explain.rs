@@ -61,7 +61,8 @@ fn world(settings: Settings) -> Result<Arc<World>, String> {
 }
 
 fn text(question: &Question<'_>, explained: &Explained, strategy: &str, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{} is served by the group {}, chosen by {strategy}:", question.model, explained.group)?;
+    let why = if explained.rerouted { " in its place, since it is switched off" } else { "" };
+    writeln!(out, "{} is served by the group {}{why}, chosen by {strategy}:", question.model, explained.group)?;
     for (index, deployment) in explained.deployments.iter().enumerate() {
         let Considered { id, model, place, .. } = deployment;
         match reason(deployment) {
@@ -86,6 +87,7 @@ fn text(question: &Question<'_>, explained: &Explained, strategy: &str, out: &mu
 struct Answer<'a> {
     model: &'a str,
     group: &'a str,
+    rerouted: bool,
     strategy: &'a str,
     deployments: Vec<Row<'a>>,
     fallbacks: &'a [String],
@@ -117,6 +119,7 @@ fn json(question: &Question<'_>, explained: &Explained, strategy: &str, out: &mu
     let answer = Answer {
         model: question.model,
         group: &explained.group,
+        rerouted: explained.rerouted,
         strategy,
         deployments: rows.collect(),
         fallbacks: usual,
@@ -129,6 +132,7 @@ fn json(question: &Question<'_>, explained: &Explained, strategy: &str, out: &mu
 
 fn reason(deployment: &Considered) -> Option<&'static str> {
     Some(match deployment.aside? {
+        Aside::SwitchedOff => "it is switched off",
         Aside::Cooling(_) => "it failed and is set aside",
         Aside::Full(_) => "its provider said that nothing is left",
         Aside::Tags => "it has not the tags of the request",

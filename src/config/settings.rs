@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::routing::Routing;
-use crate::vocabulary::{KeyHash, ModelName, PicoUsd, Secret};
+use crate::vocabulary::{BlockKind, KeyHash, ModelName, PicoUsd, Secret};
 
 /// Everything the gateway was told.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Settings {
     pub pass_through_endpoints: Vec<PassThrough>,
     /// `router_settings.model_group_alias` and `litellm_settings.model_alias_map`.
     pub aliases: Vec<Alias>,
+    /// `blocks`.
+    pub blocks: Vec<BlockRule>,
     /// How a deployment is chosen, and what is tried after a failure.
     pub routing: Routing,
     /// `router_settings.num_retries`: how often a failed request is tried again in its group.
@@ -224,6 +226,21 @@ pub struct VirtualKey {
     pub metadata: Option<String>,
     /// `file:line` of the entry, for messages.
     pub place: String,
+}
+
+/// One entry of `blocks`: something that is switched off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockRule {
+    /// `kind`.
+    pub kind: BlockKind,
+    /// `name`: which.
+    pub name: String,
+    /// `message`: what clients are told.
+    pub message: Option<String>,
+    /// `reroute_to`: the group that takes the requests meanwhile.
+    pub reroute_to: Option<ModelName>,
+    /// `until`: when it is switched on by itself, Unix milliseconds.
+    pub until_ms: Option<i64>,
 }
 
 /// An amount that may be spent in a window.

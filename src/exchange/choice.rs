@@ -1,5 +1,6 @@
 //! Which deployment of a group is asked next.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller::Caller;
@@ -39,6 +40,8 @@ pub(super) enum Tagged {
 /// Why a deployment is not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aside {
+    /// It is switched off.
+    SwitchedOff,
     /// It failed, and rests for this long.
     Cooling(Duration),
     /// Its provider said that nothing is left for this long.
@@ -153,6 +156,9 @@ impl Planned {
     ) -> Option<Aside> {
         let index = group.members[position].deployment;
         let deployment = &world.deployments[index];
+        if deployment.off.is_off(now) {
+            return Some(Aside::SwitchedOff);
+        }
         if group.members.len() > 1 {
             match deployment.health.standing(now) {
                 Standing::Open | Standing::Trial => {}
@@ -265,6 +271,11 @@ impl Planned {
             if asides().any(|aside| aside == Aside::ContextWindow) {
                 return self.too_long_for_all();
             }
+            if asides().all(|aside| aside == Aside::SwitchedOff)
+                && let Some((fault, _)) = self.members_off(world).next()
+            {
+                return fault;
+            }
             if asides().all(|aside| aside == Aside::Tags) {
                 return self.no_tags();
             }
@@ -280,6 +291,19 @@ impl Planned {
             (Some(rest), None) => self.all_cool(world, group, rest, now),
             (_, wait) => self.no_room(wait),
         }
+    }
+
+    /// What is said of the members that are switched off, and asked in their place.
+    fn members_off<'w>(&self, world: &'w World) -> impl Iterator<Item = (Fault, Option<Arc<str>>)> + 'w {
+        let group = self.group.clone();
+        let now = world.around.clock.now();
+        (0..group.members.len())
+            .filter_map(move |at| world.deployment_off(&world.deployments[group.members[at].deployment], now))
+    }
+
+    /// The group that is asked where all members of this one are switched off.
+    pub(super) fn in_place_of_members(&self, world: &World) -> Option<Arc<str>> {
+        self.members_off(world).find_map(|(_, instead)| instead)
     }
 
     /// LiteLLM's words.

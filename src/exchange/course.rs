@@ -12,7 +12,7 @@ use crate::config::Fallback;
 use crate::policy::{Ask, Permit};
 use crate::pricing::{Demand, prompt};
 use crate::routing::{Group, Tried};
-use crate::vocabulary::{Fault, Matter, ModelName, Now, PicoUsd};
+use crate::vocabulary::{Fault, Kind, Matter, ModelName, Now, PicoUsd};
 
 /// What a provider may add to a prompt around the messages, in tokens.
 const FRAME_TOKENS: u64 = 16;
@@ -34,6 +34,8 @@ pub(super) struct Course {
     seen: Vec<Arc<str>>,
     /// The name of the current group after aliases.
     target: Box<str>,
+    /// The name of the first group, where it stands in for what was asked.
+    instead: Option<Arc<str>>,
     /// The name of the current group, where it is not the first.
     name: Option<Arc<str>>,
     /// Why the first group was left.
@@ -51,8 +53,8 @@ struct Next {
 
 impl Course {
     /// Where a request begins.
-    pub(super) fn of(target: &str) -> Self {
-        Self { seen: vec![target.into()], target: target.into(), ..Self::default() }
+    pub(super) fn of(target: &str, instead: Option<Arc<str>>) -> Self {
+        Self { seen: vec![target.into()], target: target.into(), instead, ..Self::default() }
     }
 
     /// Ends the permits of models that were gone on to.
@@ -74,7 +76,8 @@ impl Planned {
 
     /// What the group that is asked is called: by the client, or in the list of fallbacks.
     pub fn served_by(&self) -> &str {
-        self.course.name.as_deref().unwrap_or(self.request.model.as_str())
+        let name = self.course.name.as_ref().or(self.course.instead.as_ref());
+        name.map_or(self.request.model.as_str(), |name| name)
     }
 
     /// Attempts at the deployments that are asked now: of the current group, and of one `order` where a lower was given up.
@@ -98,6 +101,11 @@ impl Planned {
         }
         self.attempts -= 1;
         self.course.attempts -= 1;
+    }
+
+    /// Whether what was asked for is switched off, and this is asked in its place.
+    pub(super) fn is_rerouted(&self) -> bool {
+        self.course.instead.is_some()
     }
 
     /// Whether a name of the configuration's means the current group.
@@ -166,7 +174,15 @@ impl Planned {
     /// Where the configuration, or the client, lets this failure of the current group go on to.
     fn onward(&self, world: &World, fault: &Fault) -> Vec<Next> {
         // What passes as it is goes to the provider that its path names.
-        if self.request.wishes.no_fallbacks || self.pass.is_some() {
+        if self.pass.is_some() {
+            return Vec::new();
+        }
+        if fault.kind == Kind::SwitchedOff
+            && let Some(name) = self.in_place_of_members(world)
+        {
+            return vec![Next { name, by_client: false }];
+        }
+        if self.request.wishes.no_fallbacks {
             return Vec::new();
         }
         let configured = |list: &Fallback| {
@@ -213,6 +229,7 @@ impl Planned {
             true => plan::resolve(world, &self.common, &name).ok()?,
             false => plan::resolve_configured(world, &name)?,
         };
+        let (meant, instead) = world.on_or_instead(&next.name, meant, now)?;
         let permit = self.model_permit(&name, &meant.group, now)?;
         self.afford(world, &meant.group, meant.captured.as_deref(), now)?;
         self.course.permits.extend(permit.map(|mut permit| {
@@ -221,7 +238,7 @@ impl Planned {
         }));
         self.course.entered += 1;
         (self.course.attempts, self.course.given_up) = (0, 0);
-        self.course.name = Some(next.name.clone());
+        self.course.name = Some(instead.unwrap_or_else(|| next.name.clone()));
         self.course.target = meant.target;
         (self.group, self.captured, self.tried) = (meant.group, meant.captured, Tried::default());
         Some(())

@@ -190,7 +190,13 @@ impl Opened {
         if let Err(fault) = no_such_route(&route) {
             return Err(Refused::new(common, fault));
         }
-        match admit(world, head, &mut common, now) {
+        let passes = matches!(route, Route::Pass(_) | Route::Stored(_));
+        let admitted = admit(world, head, &mut common, now);
+        let open = |common: &Common| match &route {
+            Route::Call { .. } | Route::Pass(_) | Route::Stored(_) => world.check_door(common, passes, now),
+            _ => Ok(()),
+        };
+        match admitted.and_then(|()| open(&common)) {
             Ok(()) => {}
             Err(fault) => return Err(Refused::new(common, fault)),
         }
@@ -233,10 +239,11 @@ impl Opened {
         common.endpoint = telemetry::Endpoint::PassThrough;
         common.call = Some(Endpoint::PassThrough);
         // Whoever may not call at all is not told what is there.
-        if covered.as_ref().is_ok_and(|(_, auth)| !auth) {
-            return Self::passed(common, head, covered.map(|(pass, _)| pass));
-        }
-        match admit(world, head, &mut common, now) {
+        let admitted = match covered.as_ref().is_ok_and(|(_, auth)| !auth) {
+            true => Ok(()),
+            false => admit(world, head, &mut common, now),
+        };
+        match admitted.and_then(|()| world.check_door(&common, true, now)) {
             Ok(()) => Self::passed(common, head, covered.map(|(pass, _)| pass)),
             Err(fault) => Err(Refused::new(common, fault)),
         }

@@ -19,6 +19,8 @@ use crate::vocabulary::{Fault, Kind, Matter, Now};
 pub struct Explained {
     /// The group that the model stands for.
     pub group: String,
+    /// It stands in for what is switched off.
+    pub rerouted: bool,
     /// Its deployments, in the order in which they are considered; those that are left out last.
     pub deployments: Vec<Considered>,
     /// Where a request goes on after a failure, after one about its length, and after one of the content policy.
@@ -126,6 +128,7 @@ impl Planned {
         };
         Explained {
             group: self.group.name.to_string(),
+            rerouted: self.is_rerouted(),
             deployments: deployments.into_iter().map(|(_, considered)| considered).collect(),
             fallbacks: [Matter::Other, Matter::ContextWindow, Matter::ContentPolicy].map(onward),
         }

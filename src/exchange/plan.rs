@@ -102,6 +102,11 @@ impl Opened {
         if let Err(fault) = check_fallbacks(&world, &common, &request) {
             return Err(Refused::new(common, fault));
         }
+        let open = world.unless_off(&common, &request, resolved, pass.is_some(), now);
+        let (resolved, instead) = match open {
+            Ok(open) => open,
+            Err(fault) => return Err(Refused::new(common, fault)),
+        };
         common.target = Target::Group(u32::try_from(resolved.group.index).unwrap_or(u32::MAX));
         if let Err(fault) = common.meet(&request, &resolved, now) {
             return Err(Refused::new(common, fault));
@@ -125,7 +130,7 @@ impl Opened {
             tried: Tried::default(),
             attempts: 0,
             trail: Vec::new(),
-            course: Course::of(&resolved.target),
+            course: Course::of(&resolved.target, instead),
             prompt_tokens: std::sync::OnceLock::new(),
             current: None,
             reply: Reply::Waiting,

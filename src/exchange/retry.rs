@@ -34,7 +34,7 @@ fn retryable(kind: Kind) -> Retry {
 /// Whether a failure is one that another group may mend: all but the client's own.
 pub(super) fn leads_on(fault: &Fault) -> bool {
     match (fault.matter, fault.kind) {
-        (Matter::ContextWindow | Matter::ContentPolicy, _) | (_, Kind::RateLimited) => true,
+        (Matter::ContextWindow | Matter::ContentPolicy, _) | (_, Kind::RateLimited | Kind::SwitchedOff) => true,
         (_, Kind::UpstreamStatus(409)) => true,
         _ if fault.origin == Origin::Client => false,
         (_, Kind::ShuttingDown | Kind::Overloaded | Kind::PriceUnknown) => false,

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use super::caller::{Live, Standing};
 use super::mask::Mask;
 use super::party::{Accounts, recorded_group};
+use super::switch::{OffUntil, Switches};
 use crate::config::{self, CustomerBudget, Settings};
 use crate::dialect::Endpoint;
 use crate::ledger::{AccountId, Memory, Part, Scope, Terms, Upstream, Window};
@@ -67,6 +68,8 @@ pub struct World {
     pub generation: u64,
     /// The deployments of [`Settings::pass_through_endpoints`].
     pub(super) endpoints: Vec<usize>,
+    /// What is switched off.
+    pub(super) switches: Switches,
     /// Where windows of budgets begin.
     pub(super) zone: TimeZone,
     /// The keys of the configuration.
@@ -89,6 +92,8 @@ pub struct Deployment {
     pub limits: DeploymentLimits,
     /// How it fares.
     pub health: Arc<Health>,
+    /// Whether it is switched off.
+    pub off: OffUntil,
     /// Its number where requests are kept at one deployment.
     pub seed: u64,
     /// `model_info.id`, for the headers of answers.
@@ -176,6 +181,7 @@ impl World {
         );
         let configured = open_accounts(&settings, &keys, &around.ledger, &zone, now)?;
         let handles = around.telemetry.handles(label_book(&settings, &table, &deployments));
+        let switches = Switches::build(&settings, &around.roster, &deployments);
         let generation = previous.map_or(0, |world| world.generation) + 1;
         Ok(Self {
             settings,
@@ -187,6 +193,7 @@ impl World {
             retry_budget: previous.map(|world| world.retry_budget.clone()).unwrap_or_default(),
             generation,
             endpoints,
+            switches,
             zone,
             configured,
             book,
@@ -293,6 +300,7 @@ fn build_deployment(
         auth,
         limits,
         health: before.map(|known| known.health.clone()).unwrap_or_default(),
+        off: OffUntil::default(),
         seed: routing::seed(&deployment.id),
         shown_id: shown(&deployment.id),
         shown_name: shown(&format!("{}/{}", deployment.provider, deployment.model)),

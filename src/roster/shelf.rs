@@ -110,6 +110,7 @@ pub struct Roster {
     replaced: DashMap<KeyHash, KeyHash>,
     version: AtomicU64,
     groups_version: AtomicU64,
+    blocks_version: AtomicU64,
 }
 
 impl Roster {
@@ -119,9 +120,14 @@ impl Roster {
             if let Change::Put(Record::AccessGroup(_)) | Change::Remove(Kind::AccessGroup, _) = change {
                 self.groups_version.fetch_add(1, Ordering::AcqRel);
             }
+            let of_blocks = matches!(&change, Change::Put(Record::Block(_)) | Change::Remove(Kind::Block, _));
             match change {
                 Change::Put(record) => self.put(record),
                 Change::Remove(kind, id) => self.remove(kind, &id),
+            }
+            // Afterwards: whoever sees the new number sees the change.
+            if of_blocks {
+                self.blocks_version.fetch_add(1, Ordering::AcqRel);
             }
         }
         self.version.fetch_add(1, Ordering::AcqRel);
@@ -130,6 +136,11 @@ impl Roster {
     /// Counts changes of access groups: what was compiled from them holds while it stands.
     pub fn groups_version(&self) -> u64 {
         self.groups_version.load(Ordering::Acquire)
+    }
+
+    /// Counts changes of what is switched off.
+    pub fn blocks_version(&self) -> u64 {
+        self.blocks_version.load(Ordering::Acquire)
     }
 
     /// Counts changes: what was derived from the roster holds while it stands.

@@ -3,7 +3,7 @@
 use crate::vocabulary::Kind;
 
 /// The words, by number; the first stands for a code that has no cell of its own.
-pub(super) const WORDS: [&str; 31] = [
+pub(super) const WORDS: [&str; 32] = [
     "other",
     "no_key",
     "malformed_key",
@@ -35,6 +35,7 @@ pub(super) const WORDS: [&str; 31] = [
     "overloaded",
     "internal",
     "stalled",
+    "switched_off",
 ];
 
 /// The number of [`WORDS`] for a stream that stopped flowing, which is an outcome and not a kind.
@@ -72,6 +73,7 @@ pub(super) fn number(kind: Kind) -> usize {
         Kind::ShuttingDown => 27,
         Kind::Overloaded => 28,
         Kind::Internal => 29,
+        Kind::SwitchedOff => 31,
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Kind {
     ExpiredKey,
     /// The key is blocked, or whom it belongs to.
     BlockedKey,
+    /// An operator switched it off: the model, the caller, or what the request makes use of.
+    SwitchedOff,
     /// The caller's address is not on the key's list.
     AddressNotAllowed,
     /// The key may not use this model.

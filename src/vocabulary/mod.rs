@@ -1,5 +1,6 @@
 //! The words every module shares. Nothing here does I/O but [`Clock::now`].
 
+mod block;
 mod clock;
 pub mod digits;
 mod fault;
@@ -9,6 +10,7 @@ mod scope;
 mod secret;
 mod usage;
 
+pub use block::{BlockKind, FEATURES};
 pub use clock::{Clock, Now};
 pub use fault::{Fault, Kind, Matter, Origin};
 pub use money::{BadMoney, PicoUsd};

@@ -43,6 +43,7 @@ pub(super) fn check(
             }
         }
     }
+    blocks(root, deployments, aliases, report);
     let list = root.at("virtual_keys").map_or(&[] as &[Node], Node::items);
     for (index, node) in list.iter().enumerate() {
         let own = |name: &str| {
@@ -57,6 +58,26 @@ pub(super) fn check(
                 let reason = format!("no deployment, alias or access group is called {}", shown_key(name));
                 report.warn(&model.place, &format!("virtual_keys[{index}].models[{item}]"), reason);
             }
+        }
+    }
+}
+
+fn blocks(root: &Node, deployments: &[Deployment], aliases: &[Alias], report: &mut Report) {
+    let named = |name: &str| serves(deployments, name) || aliases.iter().any(|alias| alias.alias == name);
+    for (index, node) in root.at("blocks").map_or(&[] as &[Node], Node::items).iter().enumerate() {
+        let text = |key: &str| node.at(key).and_then(Node::text);
+        let known = |name: &str| match text("kind") {
+            Some("model") => named(name),
+            Some("deployment") => deployments.iter().any(|deployment| *deployment.id == *name),
+            _ => true,
+        };
+        if let Some(name) = text("name").filter(|name| !known(name)) {
+            let reason = format!("nothing is called {}, so nothing is switched off", shown_key(name));
+            report.warn(&node.place, &format!("blocks[{index}].name"), reason);
+        }
+        if let Some(name) = text("reroute_to").filter(|name| !named(name)) {
+            let reason = format!("no deployment or alias is called {}: requests are refused", shown_key(name));
+            report.warn(&node.place, &format!("blocks[{index}].reroute_to"), reason);
         }
     }
 }

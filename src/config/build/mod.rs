@@ -1,6 +1,7 @@
 //! Settings from a tree whose values were checked against the table. What remains to check is how keys fit together.
 
 mod access;
+mod block;
 mod coverage;
 mod deployment;
 mod keeping;
@@ -65,6 +66,7 @@ impl Build<'_> {
         let pass_through_endpoints = self.pass_through_endpoints();
         let virtual_keys = self.virtual_keys(master_key.as_ref());
         let aliases = self.aliases();
+        let blocks = self.blocks();
         self.check_access(master_key.as_ref(), &virtual_keys);
         coverage::check(self.root, &deployments, &pass_through, &aliases, &virtual_keys, self.report);
         let budget = self.global_budget();
@@ -78,6 +80,7 @@ impl Build<'_> {
             pass_through,
             pass_through_endpoints,
             aliases,
+            blocks,
             routing: self.routing(),
             num_retries: retries.unwrap_or(RETRIES),
             retry_after: retry_after.unwrap_or(Duration::ZERO),

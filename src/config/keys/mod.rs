@@ -1,5 +1,6 @@
 //! The rows of the key table, one file per section, and the names that are known without being supported.
 
+mod block;
 mod deployment;
 mod foreign;
 mod general;
@@ -33,6 +34,7 @@ pub(super) const ALL: &[&[Key]] = &[
     general::KEYS,
     general::PASS_THROUGH,
     virtual_key::KEYS,
+    block::KEYS,
 ];
 
 /// The row that stands for a name which has none of its own.

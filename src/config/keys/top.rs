@@ -29,4 +29,11 @@ pub(super) const KEYS: &[Key] = &[
         "Keys for callers, declared here; fields as in /key/generate.",
         "[]",
     ),
+    Key::new(
+        "blocks",
+        Kind::Sections,
+        "none",
+        "What is switched off at once: models, deployments, keys, teams, tags, features. Send SIGHUP.",
+        "[]",
+    ),
 ];

@@ -44,7 +44,7 @@ pub fn status_with(fault: &Fault, budget_status: u16) -> u16 {
     match fault.kind {
         Kind::NoKey | Kind::MalformedKey | Kind::UnknownKey | Kind::ExpiredKey | Kind::BlockedKey => 401,
         Kind::NeedsMasterKey => 401,
-        Kind::AddressNotAllowed | Kind::ModelNotAllowed | Kind::ScopeModelNotAllowed(_) => 403,
+        Kind::AddressNotAllowed | Kind::ModelNotAllowed | Kind::ScopeModelNotAllowed(_) | Kind::SwitchedOff => 403,
         Kind::UnknownModel | Kind::BadRequest | Kind::BadJson | Kind::DoubtfulFraming | Kind::PriceUnknown => 400,
         Kind::TooLarge => 413,
         Kind::UnsupportedMedia => 415,
@@ -77,7 +77,7 @@ fn type_of(fault: &Fault) -> &'static str {
         Kind::RateLimited | Kind::UpstreamStatus(429) => "throttling_error",
         Kind::BudgetExceeded => "budget_exceeded",
         Kind::UpstreamStatus(401) => "authentication_error",
-        Kind::UpstreamStatus(403) => "permission_error",
+        Kind::UpstreamStatus(403) | Kind::SwitchedOff => "permission_error",
         Kind::UpstreamStatus(400..=499) => "invalid_request_error",
         Kind::UpstreamStatus(_)
         | Kind::UpstreamConnect
