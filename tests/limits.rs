@@ -28,6 +28,7 @@ fn virtual_key() -> VirtualKey {
         model_rpm_limit: Vec::new(),
         model_tpm_limit: Vec::new(),
         budget: None::<Budget>,
+        model_budgets: Vec::new(),
         expires_ms: None,
         blocked: false,
         allowed_ips: Vec::new(),

@@ -208,6 +208,7 @@ fn deployment() -> Deployment {
         rpm: None,
         tpm: None,
         max_parallel_requests: None,
+        budget: None,
         weight_milli: None,
         order: None,
         extra_headers: Vec::new(),

@@ -11,7 +11,7 @@ use tollgate::config::{self, Purpose};
 use tollgate::exchange::{
     Ending, Entry, Head, Opened, Planned, Sent, Surroundings, Treatment, UpstreamHead, Whose, World,
 };
-use tollgate::ledger::Memory;
+use tollgate::ledger::{AccountId, Ledger, Memory, Part};
 use tollgate::roster::{
     AccessGroup, Bounds, Budget, BudgetLimit, Change, Customer, Key, Kind as Of, ModelBudget, Organization, Record,
     TagRecord, Team, TeamMember, User,
@@ -39,10 +39,15 @@ struct Scene {
 }
 
 impl Scene {
+    /// The usual two models, and more of `general_settings` and beyond.
     fn new(more: &str) -> Self {
+        Self::of(&format!("{YAML}{more}"))
+    }
+
+    fn of(yaml: &str) -> Self {
         let nothing = |_: &str| None;
         let from = config::Surroundings { env: &nothing, providers: &Served, purpose: Purpose::Serve };
-        let (settings, report) = config::load_text("scopes.yaml", &format!("{YAML}{more}"), &from);
+        let (settings, report) = config::load_text("scopes.yaml", yaml, &from);
         assert!(settings.is_some(), "{:?}", report.findings);
         let settings = settings.unwrap();
         let started_ms = 1_795_226_400_000;
@@ -93,6 +98,13 @@ impl Scene {
         planned.push(body.into(), &mut Vec::new()).unwrap();
         planned.finish_held(now, 0).unwrap();
         planned.close(Ending::Complete, None, &Sent { status: 200, ..Sent::default() }, now);
+    }
+
+    /// What was spent at a deployment or a provider, and what is held there.
+    fn spent_at(&self, kind: ScopeKind, id: &str) -> (PicoUsd, PicoUsd) {
+        let account = AccountId::of(kind, id, &Part::Whole);
+        let statement = self.world.around.ledger.statement(account, self.clock.now()).unwrap();
+        (statement.spent, statement.reserved)
     }
 
     fn spent(&self, whose: Whose<'_>) -> PicoUsd {
@@ -420,4 +432,84 @@ fn nested_budgets_are_never_exceeded_whatever_runs_in_parallel() {
         assert_eq!(scene.spent(Whose::Customer("eve")), CENT.times(most));
         assert_eq!(scene.spent(Whose::Team("blue")), CENT.times(most));
     }
+}
+
+/// Two deployments with budgets of a cent and of two, at a provider with a budget of three, and one elsewhere.
+const BOUNDED: &str = r#"
+model_list:
+  - model_name: chat
+    litellm_params: {model: openai/a, api_key: sk-a, output_cost_per_token: 0.001, order: 1, max_budget: 0.01, budget_duration: 1d}
+    model_info: {id: a}
+  - model_name: chat
+    litellm_params: {model: openai/b, api_key: sk-b, output_cost_per_token: 0.001, order: 2, max_budget: 0.05}
+    model_info: {id: b}
+  - model_name: spare
+    litellm_params: {model: groq/c, api_key: sk-c, output_cost_per_token: 0.001}
+    model_info: {id: c}
+router_settings: {provider_budget_config: {openai: {budget_limit: 0.03, time_period: 1d}}}
+litellm_settings:
+  tag_budget_config: {nightly: {max_budget: 0.02, budget_duration: 1d}}
+virtual_keys:
+  - {key: sk-scopes-0123456789abcdef, models: [chat, spare], model_max_budget: {spare: {max_budget: 0.01}}}
+general_settings:
+  master_key: sk-master-0123456789abcdef
+"#;
+
+fn asked(scene: &Scene, planned: &mut Planned) -> Result<String, Fault> {
+    let outbound = planned.attempt(scene.clock.now(), 0)?;
+    Ok(scene.world.deployments[outbound.deployment].settings.id.to_string())
+}
+
+#[test]
+fn what_a_deployment_or_its_provider_may_not_spend_any_more_goes_elsewhere() {
+    let scene = Scene::of(BOUNDED);
+    let mut first = scene.chat("chat", "").unwrap();
+    assert_eq!(asked(&scene, &mut first).unwrap(), "a");
+    assert_eq!(scene.spent_at(ScopeKind::Deployment, "a"), (PicoUsd::ZERO, CENT), "held while it runs");
+    // Nothing is left of the first one's budget while that runs; then nothing is left of the provider's.
+    let mut second = scene.chat("chat", "").unwrap();
+    assert_eq!(asked(&scene, &mut second).unwrap(), "b");
+    let mut third = scene.chat("chat", "").unwrap();
+    assert_eq!(asked(&scene, &mut third).unwrap(), "b");
+    assert_eq!(scene.spent_at(ScopeKind::Provider, "openai"), (PicoUsd::ZERO, CENT.times(3)));
+    let mut fourth = scene.chat("chat", "").unwrap();
+    let fault = asked(&scene, &mut fourth).unwrap_err();
+    assert_eq!(fault.kind, Kind::RateLimited);
+    let words = "No deployments available - crossed budget: Budget has been exceeded! Provider=openai";
+    assert!(fault.public.starts_with(words), "{}", fault.public);
+    // An attempt that failed costs its provider nothing, and gives back what it held.
+    let now = scene.clock.now();
+    first.failed(&Fault::upstream(Kind::UpstreamStatus(500), "no"), now, 0);
+    first.close(Ending::UpstreamFailed, None, &Sent::default(), now);
+    assert_eq!(scene.spent_at(ScopeKind::Deployment, "a"), (PicoUsd::ZERO, PicoUsd::ZERO));
+    drop((second, third, fourth));
+    // What was sent and dropped is charged as far as it is known, on every account the same.
+    let (provider, deployment) =
+        (scene.spent_at(ScopeKind::Provider, "openai"), scene.spent_at(ScopeKind::Deployment, "b"));
+    assert_eq!((provider, provider.1), (deployment, PicoUsd::ZERO));
+}
+
+#[test]
+fn spend_at_a_deployment_is_counted_until_its_window_ends() {
+    let scene = Scene::of(BOUNDED);
+    scene.answer(scene.chat("chat", "").unwrap(), 10);
+    assert_eq!(scene.spent_at(ScopeKind::Deployment, "a"), (CENT, PicoUsd::ZERO));
+    assert_eq!(scene.spent_at(ScopeKind::Provider, "openai"), (CENT, PicoUsd::ZERO));
+    assert_eq!(asked(&scene, &mut scene.chat("chat", "").unwrap()).unwrap(), "b");
+    scene.clock.advance(Duration::from_secs(86_400));
+    assert_eq!(asked(&scene, &mut scene.chat("chat", "").unwrap()).unwrap(), "a");
+}
+
+#[test]
+fn budgets_of_the_configuration_for_tags_and_for_single_models_of_a_key_hold() {
+    let scene = Scene::of(BOUNDED);
+    scene.answer(scene.chat("spare", "").unwrap(), 10);
+    let fault = scene.chat("spare", "").err().unwrap();
+    assert!(fault.public.contains("over budget for model=spare"), "{}", fault.public);
+    let tagged = r#","metadata":{"tags":["nightly"]}"#;
+    scene.answer(scene.chat("chat", tagged).unwrap(), 10);
+    scene.answer(scene.chat("chat", tagged).unwrap(), 10);
+    let fault = scene.chat("chat", tagged).err().unwrap();
+    assert!(fault.public.contains("Tag=nightly"), "{}", fault.public);
+    assert!(scene.chat("chat", "").is_ok());
 }

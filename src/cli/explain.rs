@@ -136,6 +136,7 @@ fn reason(deployment: &Considered) -> Option<&'static str> {
         Aside::Cooling(_) => "it failed and is set aside",
         Aside::Full(_) => "its provider said that nothing is left",
         Aside::Tags => "it has not the tags of the request",
+        Aside::Budget => "its budget, or its provider's, is spent",
         Aside::Region => "it is not known to run in the region that is allowed",
         Aside::ContextWindow => "its context window is too small",
     })

@@ -73,6 +73,8 @@ pub enum Kind {
     Networks,
     /// A map of model names to whole numbers.
     Counts,
+    /// A map of names to budgets, each in LiteLLM's words or in ours.
+    Budgets,
     /// A map of names to models, or to `{model, hidden}`.
     Aliases,
     /// A map of names to models.
@@ -126,6 +128,7 @@ impl Kind {
             Self::Headers => is_map(node) && node.entries().iter().all(|entry| header(&entry.key, &entry.value)),
             Self::Networks => is_list(node) && node.items().iter().all(|item| value::network(item).is_some()),
             Self::Counts => is_map(node) && node.entries().iter().all(|entry| value::count(&entry.value).is_some()),
+            Self::Budgets => is_map(node) && node.entries().iter().all(|entry| value::budget(&entry.value).is_some()),
             Self::Aliases => is_map(node) && node.entries().iter().all(|entry| alias(&entry.value)),
             Self::Renames => is_map(node) && node.entries().iter().all(|entry| entry.value.text().is_some()),
             Self::Fallbacks => is_fallbacks(node),
@@ -183,6 +186,7 @@ impl Kind {
             Self::Headers => "a map of header names to one-line values",
             Self::Networks => "a list of addresses and networks like [192.0.2.7, 10.0.0.0/8]",
             Self::Counts => "a map of model names to whole numbers",
+            Self::Budgets => "a map of names to budgets like {budget_limit: 500.00, time_period: 1d}",
             Self::Aliases => "a map of names to model names or to {model: NAME, hidden: true}",
             Self::Renames => "a map of names to model names",
             Self::Fallbacks => {
@@ -221,7 +225,8 @@ impl Kind {
             Self::Model => "model name",
             Self::Url => "URL",
             Self::HeaderName => "header name",
-            Self::Headers | Self::Counts | Self::Aliases | Self::Renames | Self::Object | Self::ChecksOf => "map",
+            Self::Headers | Self::Counts | Self::Budgets | Self::Aliases | Self::Renames => "map",
+            Self::Object | Self::ChecksOf => "map",
             Self::TlsVerify => "bool or path",
             Self::File => "path",
             Self::Hash => "SHA-256",

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::settings::Budget;
+
 /// What providers' failures are called in `retry_policy` and `allowed_fails_policy`, LiteLLM's exceptions.
 pub const EXCEPTIONS: [&str; 9] = [
     "BadRequestError",
@@ -52,6 +54,8 @@ pub struct Routing {
     pub affinity: Affinity,
     /// `model_group_affinity_config`: the same for single groups.
     pub group_affinity: Vec<(String, Affinity)>,
+    /// `provider_budget_config`: what may be spent at a provider.
+    pub provider_budgets: Vec<(String, Budget)>,
     /// When a deployment is set aside.
     pub cooling: Cooling,
 }

@@ -44,6 +44,8 @@ pub struct Settings {
     pub customer_budget: Option<CustomerBudget>,
     /// Headers that name the customer (`general_settings.user_header_name`), lower case, beside LiteLLM's own.
     pub customer_header: Option<String>,
+    /// `litellm_settings.tag_budget_config`: what may be spent under tags that have no budget on record.
+    pub tag_budgets: Vec<(String, Budget)>,
     /// `litellm_settings.budget_exceeded_status_code`, 422 by default.
     pub budget_exceeded_status: u16,
     /// IANA name, `UTC` by default (`litellm_settings.timezone`): where budget windows begin.
@@ -121,6 +123,8 @@ pub struct Deployment {
     pub tpm: Option<u64>,
     /// `max_parallel_requests`.
     pub max_parallel_requests: Option<u64>,
+    /// `max_budget` and `budget_duration`: what may be spent there.
+    pub budget: Option<Budget>,
     /// `weight`, in thousandths.
     pub weight_milli: Option<u64>,
     /// `order`: lower first.
@@ -212,6 +216,8 @@ pub struct VirtualKey {
     pub model_tpm_limit: Vec<(String, u64)>,
     /// `max_budget` and `budget_duration`.
     pub budget: Option<Budget>,
+    /// `model_max_budget`: budgets for single models.
+    pub model_budgets: Vec<(String, Budget)>,
     /// `expires`, Unix milliseconds.
     pub expires_ms: Option<i64>,
     /// `blocked`.

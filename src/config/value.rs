@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::settings::Budget;
 use super::yaml::Node;
 use crate::vocabulary::{ModelName, PicoUsd};
 
@@ -67,6 +68,21 @@ pub(super) fn window(node: &Node) -> Option<&str> {
     };
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|amount: &u32| plain && (1..=longest).contains(amount)).map(|_| text)
+}
+
+/// A budget as a map: `max_budget` and `budget_duration`, or LiteLLM's other names for them, `budget_limit` and
+/// `time_period`; nothing else.
+pub(super) fn budget(node: &Node) -> Option<Budget> {
+    let known = |name: &str| matches!(name, "max_budget" | "budget_limit" | "budget_duration" | "time_period");
+    if !node.entries().iter().all(|entry| known(&entry.key)) {
+        return None;
+    }
+    let max = node.at("max_budget").or_else(|| node.at("budget_limit")).and_then(dollars)?;
+    let duration = match node.at("budget_duration").or_else(|| node.at("time_period")) {
+        Some(duration) => Some(window(duration)?.to_owned()),
+        None => None,
+    };
+    Some(Budget { max, duration })
 }
 
 /// An instant in RFC 3339, as Unix milliseconds.

@@ -10,6 +10,7 @@ use super::plan::Planned;
 use super::reply::Reply;
 use super::way::{Spoken, Way};
 use crate::json::Segments;
+use crate::ledger::Hold;
 use crate::policy::Permit;
 use crate::routing::Flight;
 use crate::telemetry::{AttemptFailed, Event, Target};
@@ -48,6 +49,8 @@ pub enum Again {
 pub(super) struct Current {
     pub(super) deployment: usize,
     pub(super) permit: Option<Permit>,
+    /// On the budgets of the deployment and its provider.
+    pub(super) fund: Option<Hold>,
     pub(super) flight: Option<Flight>,
     pub(super) began: Now,
     pub(super) first_byte: Option<Now>,
@@ -105,11 +108,16 @@ impl Planned {
     }
 
     fn send(&mut self, world: &World, index: usize, chosen: Chosen, spoken: Spoken, now: Now) -> Outbound {
-        let Chosen { mut permit, flight, at_home, .. } = chosen;
+        let Chosen { mut permit, mut fund, flight, at_home, .. } = chosen;
         permit.sent();
         self.permit.sent();
         if let Some(hold) = &mut self.hold {
             hold.dispatched();
+        }
+        fund.iter_mut().for_each(Hold::dispatched);
+        // What failed before cost its provider nothing.
+        if let Some(before) = self.current.take().and_then(|current| current.fund) {
+            before.void();
         }
         self.first_dispatch.get_or_insert(now);
         self.reply = Reply::Waiting;
@@ -117,6 +125,7 @@ impl Planned {
         self.current = Some(Current {
             deployment: index,
             permit: Some(permit),
+            fund,
             flight: Some(flight),
             began: now,
             first_byte: None,

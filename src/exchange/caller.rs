@@ -336,6 +336,8 @@ fn as_configured(record: &roster::Key, bounds: &Bounds) -> VirtualKey {
         model_rpm_limit: quota.model_requests,
         model_tpm_limit: quota.model_tokens,
         budget: bounds.max_budget.map(|max| Budget { max, duration: bounds.budget_duration.clone() }),
+        // The accounts of single models are opened of the bounds.
+        model_budgets: Vec::new(),
         expires_ms: record.expires.map(|at| at.0),
         blocked: record.blocked,
         region: record.allowed_model_region.clone(),

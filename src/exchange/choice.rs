@@ -7,6 +7,7 @@ use super::caller::Caller;
 use super::plan::Planned;
 use super::{Deployment, World};
 use crate::config::Strategy;
+use crate::ledger::Hold;
 use crate::policy::Permit;
 use crate::pricing::{ServiceTier, prompt};
 use crate::routing::{self, Bond, Flight, Group, Standing, Tried};
@@ -21,6 +22,8 @@ const PRICE_UNKNOWN: u64 = 5_000_000_000_000;
 pub(super) struct Chosen {
     pub(super) position: usize,
     pub(super) permit: Permit,
+    /// On the budgets of the deployment and its provider.
+    pub(super) fund: Option<Hold>,
     pub(super) flight: Flight,
     /// Whether it is the one that the request's bond leads to; None where it has none.
     pub(super) at_home: Option<bool>,
@@ -48,6 +51,8 @@ pub enum Aside {
     Full(Duration),
     /// It has not the tags of the request.
     Tags,
+    /// Nothing is left of its budget, or of its provider's.
+    Budget,
     /// It does not stand in the region that is allowed.
     Region,
     /// The request is longer than its context window.
@@ -65,6 +70,7 @@ impl Planned {
         let bond = self.bond(world);
         let mut full = Tried::default();
         let mut wait: Option<Duration> = None;
+        let mut poor = None;
         // Each round sets one aside, or ends.
         for _ in 0..=group.members.len() {
             let usable =
@@ -76,17 +82,23 @@ impl Planned {
             let Some(position) = picked else { break };
             let deployment = &world.deployments[group.members[position].deployment];
             match deployment.limits.try_take(self.tokens, now) {
-                Ok(permit) => {
-                    if let Some(flight) = deployment.health.begin(group.members.len() == 1, now) {
-                        deployment.health.spend(self.tokens, now);
-                        return Ok(Chosen { position, permit, flight, at_home });
+                Ok(permit) => match self.fund(world, group.members[position].deployment, now) {
+                    Ok(fund) => {
+                        if let Some(flight) = deployment.health.begin(group.members.len() == 1, now) {
+                            deployment.health.spend(self.tokens, now);
+                            return Ok(Chosen { position, permit, fund, flight, at_home });
+                        }
                     }
-                }
+                    Err(fault) => poor = Some(fault),
+                },
                 Err(short) => wait = Some(wait.map_or(short.after, |wait| wait.min(short.after))),
             }
             full.note(position);
         }
-        Err(self.nobody(world, &group, tagged, wait, now))
+        match (poor, wait) {
+            (Some(fault), None) => Err(fault),
+            (_, wait) => Err(self.nobody(world, &group, tagged, wait, now)),
+        }
     }
 
     /// The deployment that a bond leads to, and whether it does when all are well.
@@ -174,6 +186,9 @@ impl Planned {
         }
         if !self.is_in_region(deployment) {
             return Some(Aside::Region);
+        }
+        if Self::is_spent_up(world, index, now) {
+            return Some(Aside::Budget);
         }
         (world.settings.routing.pre_call_checks && !self.is_short_enough(world, index)).then_some(Aside::ContextWindow)
     }
@@ -278,6 +293,11 @@ impl Planned {
             }
             if asides().all(|aside| aside == Aside::Tags) {
                 return self.no_tags();
+            }
+            if asides().any(|aside| aside == Aside::Budget)
+                && let Some(fault) = self.all_spent_up(world, group, now)
+            {
+                return fault;
             }
             if asides().all(|aside| matches!(aside, Aside::Tags | Aside::Region)) {
                 return self.no_region();

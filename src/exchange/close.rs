@@ -154,7 +154,10 @@ impl Planned {
         if let Some(current) = &self.current {
             self.common.world.deployments[current.deployment].health.use_tokens(used, now);
         }
-        let settled = self.hold.take().map(|hold| hold.settle(bill.cost, now)).unwrap_or_default();
+        let mut settled = self.hold.take().map(|hold| hold.settle(bill.cost, now)).unwrap_or_default();
+        if let Some(fund) = self.current.as_mut().and_then(|current| current.fund.take()) {
+            settled.booked.extend(fund.settle(bill.cost, now).booked);
+        }
         let so_far = SoFar { outcome: outcome(ending), fault, status: sent.status };
         let receipt = self.receipt(&so_far, &bill, settled.excess, settled.booked, now);
         self.common.world.around.ledger.record(receipt);

@@ -101,7 +101,8 @@ impl Planned {
 
     fn put_down(&mut self, stage: Stage, outcome: Outcome, bill: &Bill, bytes: u64) {
         let now = self.common.world.around.clock.now();
-        let booked = self.hold.as_ref().map(|hold| hold.bookings(now)).unwrap_or_default();
+        let fund = self.current.as_ref().and_then(|current| current.fund.as_ref());
+        let booked = self.hold.iter().chain(fund).flat_map(|hold| hold.bookings(now)).collect();
         let next = OnFile { stage, outcome, fault: None, usage: bill.usage, cost: bill.cost, booked, bytes };
         if self.on_file.as_ref().is_some_and(|on_file| on_file.says(&next)) {
             return;

@@ -20,6 +20,7 @@ mod edit;
 mod enter;
 mod estimate;
 mod explain;
+mod funds;
 mod interpret;
 mod judge;
 mod keep;

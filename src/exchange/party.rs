@@ -213,11 +213,13 @@ impl Sources {
                 }
                 None => Self::Settings(Box::new(world.customer_bounds()?)),
             },
-            Whose::Tag(name) => {
-                let tag = roster.tags.find(name)?;
-                let budget = budget(tag.budget_id.as_ref());
-                Self::Tag(tag, budget)
-            }
+            Whose::Tag(name) => match roster.tags.find(name) {
+                Some(tag) => {
+                    let budget = budget(tag.budget_id.as_ref());
+                    Self::Tag(tag, budget)
+                }
+                None => Self::Settings(Box::new(world.tag_bounds(name)?)),
+            },
         })
     }
 

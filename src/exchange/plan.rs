@@ -276,7 +276,7 @@ impl Common {
             party_allows(&customer, &request.model, &meant.target, &meant.group.name)?;
             self.others.push(customer);
         }
-        if !roster.tags.is_empty() {
+        if !roster.tags.is_empty() || !world.settings.tag_budgets.is_empty() {
             for tag in &behalf.tags {
                 self.others.extend(live.find(world, Whose::Tag(tag), now)?);
             }
@@ -379,10 +379,7 @@ impl Planned {
             return self.keep(hold);
         }
         let offers = self.offers(&world, &self.group, self.captured.as_deref())?;
-        let demand = self.demand(match &self.request.form {
-            Some(_) => FORM_TOKENS + self.request.body.len() as u64 / FORM_BYTES_PER_TOKEN,
-            None => self.request.body.len() as u64,
-        });
+        let demand = self.demand(self.prompt_by_length());
         let refusal = match hold(&world, accounts, offers.worst_case(&demand), now) {
             Ok(hold) => return self.keep(hold),
             Err(unkept @ Refusal::Unkept(_)) => return Err(unkept.into()),
@@ -406,6 +403,15 @@ impl Planned {
         self.keep(hold)
     }
 
+    /// Tokens that the prompt has at most.
+    pub(super) fn prompt_by_length(&self) -> u64 {
+        let bytes = self.request.body.len() as u64;
+        match &self.request.form {
+            Some(_) => FORM_TOKENS + bytes / FORM_BYTES_PER_TOKEN,
+            None => bytes,
+        }
+    }
+
     fn keep(&mut self, hold: Hold) -> Result<(), Fault> {
         self.hold = Some(hold);
         Ok(())
@@ -413,13 +419,23 @@ impl Planned {
 
     /// What every deployment of a group may answer, and for how much.
     pub(super) fn offers(&self, world: &World, group: &Group, captured: Option<&str>) -> Result<Offers, Fault> {
+        self.offers_of(world, group.members.iter().map(|member| member.deployment), captured)
+    }
+
+    /// What these deployments may answer.
+    pub(super) fn offers_of(
+        &self,
+        world: &World,
+        deployments: impl IntoIterator<Item = usize>,
+        captured: Option<&str>,
+    ) -> Result<Offers, Fault> {
         let mut offers = Offers::default();
         if self.request.endpoint.is_count() {
             return Ok(offers);
         }
-        for member in &group.members {
-            let deployment = &world.deployments[member.deployment];
-            let price = world.price(member.deployment, &deployment.upstream_model(captured));
+        for index in deployments {
+            let deployment = &world.deployments[index];
+            let price = world.price(index, &deployment.upstream_model(captured));
             match price.filter(|price| price.is_known()) {
                 Some(price) => offers.add(&self.request, deployment, price),
                 None if world.settings.unknown_price == UnknownPrice::Refuse => {
@@ -458,7 +474,7 @@ fn unknown_price(model: &ModelName) -> Fault {
     Fault::client(Kind::PriceUnknown, text).param("model")
 }
 
-fn hold(world: &World, accounts: &[AccountId], amount: PicoUsd, now: Now) -> Result<Hold, Refusal> {
+pub(super) fn hold(world: &World, accounts: &[AccountId], amount: PicoUsd, now: Now) -> Result<Hold, Refusal> {
     let asks: smallvec::SmallVec<[_; 2]> = accounts.iter().map(|account| (*account, amount)).collect();
     world.around.ledger.reserve(&asks, now)
 }

@@ -21,7 +21,7 @@ use crate::provider::{self, Auth, Call, Provider, Target};
 use crate::roster::{Bounds, Roster};
 use crate::routing::{self, Health, Pattern, RetryBudget, Table};
 use crate::telemetry::{DeploymentName, Handles, KeyLabel, KeyName, LabelBook, Telemetry};
-use crate::vocabulary::{Clock, KeyHash};
+use crate::vocabulary::{Clock, KeyHash, ScopeKind};
 
 /// Prices of wildcard models that are remembered.
 const PRICES_MAX: usize = 4096;
@@ -104,6 +104,8 @@ pub struct Deployment {
     pub shown_base: http::HeaderValue,
     /// Provider, model and address, for receipts.
     pub(super) upstream: Arc<Upstream>,
+    /// The budgets of the deployment and of its provider, where they have some.
+    pub accounts: SmallVec<[AccountId; 2]>,
     /// Keeps its connections apart from those of deployments with other credentials or protocol settings.
     pub pool: u64,
     /// Only for what is passed on below its provider's prefix: no name leads to it.
@@ -226,6 +228,13 @@ impl World {
         }
     }
 
+    /// What may be spent under a tag of the configuration.
+    pub(super) fn tag_bounds(&self, tag: &str) -> Option<Bounds> {
+        let (_, budget) = self.settings.tag_budgets.iter().find(|(name, _)| name == tag)?;
+        let duration = budget.duration.clone();
+        Some(Bounds { max_budget: Some(budget.max), budget_duration: duration, ..Bounds::default() })
+    }
+
     /// What a deployment charges for a model; None: nobody knows.
     pub fn price(&self, deployment: usize, model: &str) -> Option<Arc<Price>> {
         let entry = self.deployments.get(deployment)?;
@@ -310,6 +319,7 @@ fn build_deployment(
             model: deployment.model.clone(),
             api_base: origin(deployment).into(),
         }),
+        accounts: own_accounts(deployment, settings),
         pool: pool_key(deployment, settings),
         hidden: false,
         pattern,
@@ -366,6 +376,15 @@ fn pool_key(deployment: &config::Deployment, settings: &Settings) -> u64 {
     hasher.finish()
 }
 
+/// Accounts that spend at a deployment falls on, beside the caller's.
+fn own_accounts(deployment: &config::Deployment, settings: &Settings) -> SmallVec<[AccountId; 2]> {
+    let mut budgets = settings.routing.provider_budgets.iter();
+    let of_provider = budgets.any(|(provider, _)| **provider == *deployment.provider);
+    let of_provider = of_provider.then(|| AccountId::of(ScopeKind::Provider, &deployment.provider, &Part::Whole));
+    let own = deployment.budget.is_some().then(|| AccountId::of(ScopeKind::Deployment, &deployment.id, &Part::Whole));
+    of_provider.into_iter().chain(own).collect()
+}
+
 fn access_group(settings: &Settings, name: &str) -> Option<Vec<String>> {
     let of_group =
         settings.deployments.iter().filter(|deployment| deployment.access_groups.iter().any(|group| group == name));
@@ -395,11 +414,29 @@ fn open_accounts(
         let scope = Scope::Key { alias: key.alias.clone(), shown: key.shown.clone() };
         opened.push((account, terms(scope, key.budget.as_ref(), &key.place)?));
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        let accounts = Accounts { always: SmallVec::from_buf([account, AccountId::Global]), models: Vec::new() };
+        let mut models = Vec::with_capacity(key.model_budgets.len());
+        for (model, budget) in &key.model_budgets {
+            let part = Part::Model(model.clone());
+            let account = AccountId::of(ScopeKind::Key, &key.hash.to_string(), &part);
+            let scope = Scope::Key { alias: key.alias.clone(), shown: key.shown.clone() };
+            opened.push((account, Terms { part, ..terms(scope, Some(budget), &key.place)? }));
+            models.push((model.as_str().into(), account));
+        }
+        let accounts = Accounts { always: SmallVec::from_buf([account, AccountId::Global]), models };
         if let Some(at_work) = keys.by_hash(&key.hash) {
             let standing = Standing::configured(at_work.clone(), KeyLabel::Virtual(index), accounts);
             standings.entry(key.hash).or_insert_with(|| Arc::new(standing));
         }
+    }
+    for (provider, budget) in &settings.routing.provider_budgets {
+        let account = AccountId::of(ScopeKind::Provider, provider, &Part::Whole);
+        let scope = Scope::Of(ScopeKind::Provider, provider.as_str().into());
+        opened.push((account, terms(scope, Some(budget), "router_settings.provider_budget_config")?));
+    }
+    for deployment in settings.deployments.iter().filter(|deployment| deployment.budget.is_some()) {
+        let account = AccountId::of(ScopeKind::Deployment, &deployment.id, &Part::Whole);
+        let scope = Scope::Of(ScopeKind::Deployment, deployment.id.clone());
+        opened.push((account, terms(scope, deployment.budget.as_ref(), &deployment.place)?));
     }
     // Only now: a configuration that cannot be built changes no account.
     opened.into_iter().for_each(|(account, terms)| ledger.account(account, terms, now));

@@ -165,6 +165,7 @@ mod tests {
             model_rpm_limit: Vec::new(),
             model_tpm_limit: Vec::new(),
             budget: None,
+            model_budgets: Vec::new(),
             expires_ms: None,
             blocked: false,
             allowed_ips: Vec::new(),

@@ -76,6 +76,7 @@ impl Build<'_> {
             rpm: number(params, "rpm"),
             tpm: number(params, "tpm"),
             max_parallel_requests: number(params, "max_parallel_requests"),
+            budget: self.budget(params, &format!("{path}.litellm_params")),
             weight_milli: params.at("weight").and_then(value::milli),
             order: params.at("order").and_then(value::integer),
             cooldown_time: time("cooldown_time"),

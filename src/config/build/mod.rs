@@ -88,6 +88,7 @@ impl Build<'_> {
             budget,
             user_budgets_on_team_keys: truth(self.general, "apply_user_budget_to_team_keys").unwrap_or(false),
             customer_budget: self.customer_budget(),
+            tag_budgets: budgets(self.litellm, "tag_budget_config"),
             customer_header: text(self.general, "user_header_name").map(|name| name.to_ascii_lowercase()),
             budget_exceeded_status: exceeded.and_then(|status| status.try_into().ok()).unwrap_or(BUDGET_EXCEEDED),
             timezone: text(self.litellm, "timezone").unwrap_or_else(|| String::from("UTC")),
@@ -150,6 +151,11 @@ fn alias(entry: &Entry) -> Option<Alias> {
 
 fn entries<'a>(section: &'a Node, name: &str) -> &'a [Entry] {
     section.at(name).map_or(&[], Node::entries)
+}
+
+fn budgets(section: &Node, name: &str) -> Vec<(String, Budget)> {
+    let budget = |entry: &Entry| Some((entry.key.clone(), value::budget(&entry.value)?));
+    entries(section, name).iter().filter_map(budget).collect()
 }
 
 fn text(section: &Node, name: &str) -> Option<String> {

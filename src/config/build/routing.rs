@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Build, entries, names, small, text, truth};
+use super::{Build, budgets, entries, names, small, text, truth};
 use crate::config::routing::{Affinity, Cooling, EXCEPTIONS, Fallback, PerException, RetryPolicy, Routing, Strategy};
 use crate::config::value;
 use crate::config::yaml::{Entry, Node, Value};
@@ -41,6 +41,7 @@ impl Build<'_> {
                 .iter()
                 .map(|entry| (entry.key.clone(), Affinity::of(&value::names(&entry.value).unwrap_or_default())))
                 .collect(),
+            provider_budgets: budgets(self.router, "provider_budget_config"),
             cooling: self.cooling(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Build, entries, names, secret, text, truth};
+use super::{Build, budgets, entries, names, secret, text, truth};
 use crate::config::load::Purpose;
 use crate::config::settings::VirtualKey;
 use crate::config::value;
@@ -47,6 +47,7 @@ impl Build<'_> {
             model_rpm_limit: limits(node, "model_rpm_limit"),
             model_tpm_limit: limits(node, "model_tpm_limit"),
             budget: self.budget(node, path),
+            model_budgets: budgets(node, "model_max_budget"),
             expires_ms: node.at("expires").and_then(value::instant_ms),
             blocked: truth(node, "blocked").unwrap_or(false),
             allowed_ips: node

@@ -256,6 +256,20 @@ pub(super) const PARAMS: &[Key] = &[
         "50",
     ),
     Key::new(
+        "model_list[].litellm_params.max_budget",
+        Kind::Dollars,
+        "no limit",
+        "What may be spent at the deployment; then others of its group are asked.",
+        "100.00",
+    ),
+    Key::new(
+        "model_list[].litellm_params.budget_duration",
+        Kind::Window,
+        "for ever",
+        "When max_budget starts anew, on the calendar.",
+        "1d",
+    ),
+    Key::new(
         "model_list[].litellm_params.weight",
         Kind::Weight,
         "rpm, tpm or equal shares",

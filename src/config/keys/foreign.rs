@@ -31,11 +31,9 @@ const NOTES: &[(&str, &str)] = &[
     ("allowed_routes", "no route is closed by it"),
     ("enable_jwt_auth", "tokens of an identity provider are not accepted"),
     ("permissions", "the key is not restricted by it"),
-    ("model_max_budget", "only max_budget limits the key's spend"),
     ("duration", "say until when with `expires`"),
     ("max_parallel_requests", "max_parallel_requests of a virtual key or a deployment is"),
     ("database_url", "keys are declared under `virtual_keys`"),
-    ("provider_budget_config", "providers are not limited"),
     ("deployment_affinity_ttl_seconds", "affinity is by hash: nothing is remembered that could run out"),
     ("forward_headers", "headers of the client's are passed on from a fixed list only"),
 ];
@@ -141,7 +139,7 @@ const LITELLM: &str = "\
     secret_manager_client service_callback service_callbacks set_verbose skill_search_embedding_model \
     skip_system_message_in_guardrail skip_tool_message_in_guardrail sse_keepalive_ping_interval_seconds \
     ssl_certificate ssl_ecdh_curve ssl_security_level standard_logging_payload_excluded_fields store_audit_logs \
-    strip_anthropic_total_tokens suppress_debug_info tag_budget_config telemetry token turn_off_message_logging \
+    strip_anthropic_total_tokens suppress_debug_info telemetry token turn_off_message_logging \
     upperbound_key_generate_params use_aiohttp_transport use_chat_completions_url_for_anthropic_messages use_client \
     use_litellm_proxy user_url_allowed_hosts user_url_validation validate_end_user_id_in_db \
     vector_store_index_registry vector_store_registry vector_store_search_failure_mode vertex_ai_safety_settings \
@@ -155,7 +153,7 @@ const ROUTER: &str = "\
     default_litellm_params default_max_parallel_requests default_priority deployment_affinity_ttl_seconds \
     enable_health_check_routing \
     enable_weighted_failover fallback_access_check fallback_budget_check guardrail_list \
-    health_check_ignore_transient_errors health_check_staleness_threshold plugins polling_interval provider_budget_config redis_db \
+    health_check_ignore_transient_errors health_check_staleness_threshold plugins polling_interval redis_db \
     redis_host redis_password redis_port redis_ssl redis_url router_general_settings routing_groups \
     search_tools set_verbose tag_routing_prefix";
 
@@ -172,10 +170,10 @@ const PARAMS: &str = "\
     aws_batch_role_arn aws_bedrock_project_id \
     aws_session_tags \
     azure_password azure_scope azure_username bedrock_tags bucket_name \
-    budget_duration cache_control_injection_points complexity_router_config \
+    cache_control_injection_points complexity_router_config \
     complexity_router_default_model configurable_clientside_auth_params default_api_key_rpm_limit \
     default_api_key_tpm_limit fireworks_forward_user_id gcs_bucket_name guardrails itpm keepalive_seconds \
-    litellm_credential_name litellm_trace_id max_budget max_file_size_mb merge_reasoning_content_in_choices \
+    litellm_credential_name litellm_trace_id max_file_size_mb merge_reasoning_content_in_choices \
     milvus_db_name milvus_partition_names milvus_text_field model_info openai_identity_provider_id \
     openai_identity_token_file openai_service_account_id otpm provider_affinity_header quality_router_config \
     quality_router_default_model rust s3_access_key_id s3_bucket_name s3_bucket_owner \
@@ -200,7 +198,7 @@ const INFO: &str = "\
 const VIRTUAL_KEY: &str = "\
     access_group_ids agent_id allowed_cache_controls allowed_passthrough_routes allowed_routes \
     allowed_vector_store_indexes auto_rotate budget_id budget_limits config created_by disable_global_guardrails \
-    duration enforced_params guardrails key_name key_type model_max_budget object_permission organization_id \
+    duration enforced_params guardrails key_name key_type object_permission organization_id \
     permissions policies project_id prompts rotation_interval router_settings rpm_limit_type send_invite_email \
     soft_budget spend team_id tpm_limit_type user_id";
 

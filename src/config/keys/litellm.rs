@@ -96,6 +96,13 @@ pub(super) const KEYS: &[Key] = &[
         "1mo",
     ),
     Key::new(
+        "litellm_settings.tag_budget_config",
+        Kind::Budgets,
+        "none",
+        "What may be spent under a tag that has no budget on record (/tag/new).",
+        "{batch: {max_budget: 20.00, budget_duration: 1d}}",
+    ),
+    Key::new(
         "litellm_settings.max_end_user_budget",
         Kind::Dollars,
         "none",

@@ -130,6 +130,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new("router_settings.disable_cooldowns", Kind::Bool, "false", "Set no deployment aside.", "false"),
     Key::new(
+        "router_settings.provider_budget_config",
+        Kind::Budgets,
+        "no limit",
+        "What may be spent at a provider; then deployments of others are asked.",
+        "{openai: {budget_limit: 500.00, time_period: 1d}}",
+    ),
+    Key::new(
         "router_settings.enable_pre_call_checks",
         Kind::Bool,
         "false",

@@ -62,6 +62,13 @@ pub(super) const KEYS: &[Key] = &[
         "30d",
     ),
     Key::new(
+        "virtual_keys[].model_max_budget",
+        Kind::Budgets,
+        "no limit",
+        "What the key may spend on single models.",
+        "{example-chat: {budget_limit: 5.00, time_period: 1d}}",
+    ),
+    Key::new(
         "virtual_keys[].expires",
         Kind::Instant,
         "never",

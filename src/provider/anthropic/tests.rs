@@ -30,6 +30,7 @@ fn deployment(model: &str, key: Option<&str>, base: Option<&str>) -> Deployment 
         rpm: None,
         tpm: None,
         max_parallel_requests: None,
+        budget: None,
         weight_milli: None,
         order: None,
         cooldown_time: None,

@@ -75,6 +75,7 @@ pub(super) fn deployment(model: &str) -> Deployment {
         rpm: None,
         tpm: None,
         max_parallel_requests: None,
+        budget: None,
         weight_milli: None,
         order: None,
         cooldown_time: None,

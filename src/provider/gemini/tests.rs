@@ -32,6 +32,7 @@ pub(in crate::provider) fn deployment() -> Deployment {
         rpm: None,
         tpm: None,
         max_parallel_requests: None,
+        budget: None,
         weight_milli: None,
         order: None,
         cooldown_time: None,
