@@ -35,7 +35,7 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("routing", &["config", "vocabulary"]),
     ("pricing", &["vocabulary"]),
     ("store", &["ledger", "roster", "vocabulary"]),
-    ("roster", &["vocabulary"]),
+    ("roster", &["ledger", "vocabulary"]),
     ("ledger", &["vocabulary"]),
     ("telemetry", &["vocabulary"]),
     ("config", &["vocabulary"]),

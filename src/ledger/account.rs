@@ -114,6 +114,17 @@ pub struct Statement {
     pub dropped: u64,
 }
 
+/// What somebody set of what was spent on an account: so much more (or less) in the window that ends then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adjustment {
+    /// Which account.
+    pub account: AccountId,
+    /// The window, Unix milliseconds; None: it never ends.
+    pub resets_at_ms: Option<i64>,
+    /// How much.
+    pub by: PicoUsd,
+}
+
 #[derive(Debug)]
 pub(super) struct Account {
     id: AccountId,

@@ -78,6 +78,17 @@ impl Memory {
         Some((account.restate(change), change))
     }
 
+    /// What was spent on an account in its window, whether it is open (yet) or not, and when that window ends.
+    pub fn spent(&self, id: AccountId, now: Now) -> (PicoUsd, Option<i64>) {
+        if let Some(statement) = self.statement(id, now) {
+            return (statement.spent, statement.resets_at_ms);
+        }
+        let Some(earlier) = self.earlier.get(&id) else { return (PicoUsd::ZERO, None) };
+        let open = earlier.iter().filter(|(_, end)| end.is_none_or(|end| end > now.wall_ms));
+        let spent = open.clone().map(|(spent, _)| *spent).sum();
+        (spent, open.filter_map(|(_, end)| *end).max())
+    }
+
     /// Hands every receipt from now on to a keeper. The first one stays.
     pub fn keep_with(&self, keeper: Arc<dyn Keeper>) {
         // A second keeper would be a second file.

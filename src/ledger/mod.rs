@@ -16,7 +16,7 @@ mod receipt;
 mod refusal;
 mod window;
 
-pub use account::{AccountId, Part, Scope, Statement, Terms};
+pub use account::{AccountId, Adjustment, Part, Scope, Statement, Terms};
 pub use hold::{Hold, Settled};
 pub use keeper::{Keeper, SpendQuery, Stage, Unwell};
 pub use memory::{Memory, Tally};

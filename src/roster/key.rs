@@ -18,6 +18,9 @@ pub struct Key {
     pub account: Option<KeyHash>,
     /// `sk-...` and the last four characters.
     pub key_name: String,
+    /// The hash it was made with, by which its account is kept: it stays when the key is replaced. None: its own.
+    #[serde(default, skip_serializing_if = "default")]
+    pub account: Option<KeyHash>,
     /// What people call it; no two keys have the same.
     #[serde(default, skip_serializing_if = "default")]
     pub key_alias: Option<String>,
@@ -103,6 +106,7 @@ impl Key {
             token,
             account: None,
             key_name: key_name.into(),
+            account: None,
             key_alias: None,
             models: Vec::new(),
             aliases: BTreeMap::new(),
@@ -129,6 +133,11 @@ impl Key {
             carried: BTreeMap::new(),
             stamp: Stamp::default(),
         }
+    }
+
+    /// The hash that its account is kept by.
+    pub fn account(&self) -> KeyHash {
+        self.account.unwrap_or(self.token)
     }
 }
 

@@ -4,14 +4,17 @@
 //! it, `store` keeps it, and `exchange` makes of a record what a request is held against. Fields are spelled as in LiteLLM's
 //! management API, and a record on file is its JSON.
 
+mod audit;
 mod bounds;
 mod change;
 mod key;
 mod model;
 mod people;
 mod plain;
+mod records;
 mod shelf;
 
+pub use audit::{AuditEntry, AuditPage, AuditQuery};
 pub use bounds::{Bounds, BudgetLimit, ModelBudget};
 pub use change::{BadRecord, Change, Kind, Record};
 pub use key::{Key, KeyType};
@@ -20,4 +23,5 @@ pub use people::{
     Budget, Customer, MemberId, Organization, OrganizationMember, Role, Team, TeamMember, TeamRole, User,
 };
 pub use plain::{Json, Moment, Stamp, default};
+pub use records::{Batch, InMemory, Records, Writer};
 pub use shelf::{Roster, Shelf};

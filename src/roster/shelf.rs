@@ -2,15 +2,17 @@
 
 use std::borrow::Borrow;
 use std::hash::Hash;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
+use parking_lot::Mutex;
 
 use super::change::{self, Change, Kind, Record};
 use super::key::Key;
 use super::model::{AccessGroup, Block, Credential, StoredModel, TagRecord};
 use super::people::{Budget, Customer, MemberId, Organization, OrganizationMember, Team, TeamMember, User};
+use super::records::{InMemory, Records, Writer};
 use crate::vocabulary::{KeyHash, Now};
 
 /// The records of one kind.
@@ -111,6 +113,8 @@ pub struct Roster {
     version: AtomicU64,
     groups_version: AtomicU64,
     blocks_version: AtomicU64,
+    writing: Mutex<()>,
+    keeper: OnceLock<Arc<dyn Records>>,
 }
 
 impl Roster {
@@ -141,6 +145,22 @@ impl Roster {
     /// Counts changes of what is switched off.
     pub fn blocks_version(&self) -> u64 {
         self.blocks_version.load(Ordering::Acquire)
+    }
+
+    /// Keeps every change from now on. The first keeper stays.
+    pub fn keep_with(&self, keeper: Arc<dyn Records>) {
+        // A second keeper would be a second file.
+        let _first_stays = self.keeper.set(keeper);
+    }
+
+    /// Who keeps records; this process alone, if nobody was named.
+    pub fn keeper(&self) -> Arc<dyn Records> {
+        Arc::clone(self.keeper.get_or_init(|| Arc::new(InMemory::default())))
+    }
+
+    /// The right to change records, once nobody else has it.
+    pub fn write(&self) -> Writer<'_> {
+        Writer::new(self, self.writing.lock())
     }
 
     /// Counts changes: what was derived from the roster holds while it stands.
@@ -176,6 +196,26 @@ impl Roster {
     /// A user in an organization.
     pub fn organization_member(&self, organization_id: &str, user_id: &str) -> Option<Arc<OrganizationMember>> {
         self.organization_members.find(&MemberId { of: organization_id.to_owned(), user_id: user_id.to_owned() })
+    }
+
+    /// A record of any kind by its id on file.
+    pub fn find(&self, kind: Kind, id: &str) -> Option<Record> {
+        let member = || change::unpair(id).map(|(of, user)| member_id(of, user));
+        Some(match kind {
+            Kind::Key => Record::Key(self.keys.find(&KeyHash::parse(id)?)?),
+            Kind::Team => Record::Team(self.teams.find(id)?),
+            Kind::TeamMember => Record::TeamMember(self.team_members.find(&member()?)?),
+            Kind::User => Record::User(self.users.find(id)?),
+            Kind::Customer => Record::Customer(self.customers.find(id)?),
+            Kind::Organization => Record::Organization(self.organizations.find(id)?),
+            Kind::OrganizationMember => Record::OrganizationMember(self.organization_members.find(&member()?)?),
+            Kind::Budget => Record::Budget(self.budgets.find(id)?),
+            Kind::Tag => Record::Tag(self.tags.find(id)?),
+            Kind::AccessGroup => Record::AccessGroup(self.access_groups.find(id)?),
+            Kind::Credential => Record::Credential(self.credentials.find(id)?),
+            Kind::Model => Record::Model(self.models.find(id)?),
+            Kind::Block => Record::Block(self.blocks.find(id)?),
+        })
     }
 
     fn put(&self, record: Record) {

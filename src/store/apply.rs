@@ -413,7 +413,7 @@ fn add_to_day(
 }
 
 /// Adds to what was spent on an account in a window.
-fn add_to_account(
+pub(super) fn add_to_account(
     transaction: &Transaction<'_>,
     account: AccountId,
     resets_at_ms: Option<i64>,

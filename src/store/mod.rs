@@ -15,6 +15,7 @@ mod journal;
 mod logs;
 mod money;
 mod neighbour;
+mod records;
 mod report;
 mod schema;
 mod worker;

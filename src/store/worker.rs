@@ -15,8 +15,10 @@ use super::apply::{self, Added, Spent};
 use super::entry::{self, Entry};
 use super::journal::{self, Journal};
 use super::neighbour::{self, Neighbour};
+use super::records::{Adjusted, OnFile};
 use super::{Durability, Options, StoreError, directory, logs, schema};
 use crate::ledger::{Keeper, Ledger, Memory, Receipt, SpendQuery, Stage, Unwell};
+use crate::roster::Roster;
 use crate::vocabulary::{Clock, PicoUsd};
 
 /// How long entries may wait for company.
@@ -47,7 +49,7 @@ pub enum Word<'a> {
     Note(&'a str),
 }
 
-type Tell = Box<dyn Fn(Word<'_>) + Send + Sync>;
+pub(super) type Tell = Box<dyn Fn(Word<'_>) + Send + Sync>;
 
 /// The store of a process: hold it as long as receipts may come, then [`Store::close`] it.
 #[derive(Debug)]
@@ -66,6 +68,8 @@ struct Shared {
     full: AtomicBool,
     /// What is wrong, while something is.
     cause: Mutex<Arc<str>>,
+    /// What was set of accounts since the neighbour was last listened to.
+    adjusted: Arc<Adjusted>,
     tell: Tell,
 }
 
@@ -129,6 +133,7 @@ impl Store {
             ailing: AtomicBool::new(false),
             full: AtomicBool::new(false),
             cause: Mutex::new("".into()),
+            adjusted: Arc::default(),
             tell: Box::new(tell),
         });
         ledger.keep_with(shared.clone());
@@ -145,6 +150,17 @@ impl Store {
         let thread = std::thread::Builder::new().name("tollgate-store".to_owned()).spawn(move || worker.run());
         let thread = thread.map_err(|error| StoreError::new(format!("a thread cannot be started: {error}")))?;
         Ok(Self { shared, lock, worker: Mutex::new(Some(thread)) })
+    }
+
+    /// Puts the records on file into a roster, and keeps its changes from here on.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn keep_records(&self, roster: &Roster) -> Result<(), StoreError> {
+        let records = OnFile::open(self.shared.options.directory.clone(), self.shared.adjusted.clone())?;
+        records.load(roster, &self.shared.tell)?;
+        roster.keep_with(Arc::new(records));
+        Ok(())
     }
 
     /// Says that the accounts of the configuration are open: what was spent moves to the windows that they are in now.
@@ -344,8 +360,15 @@ impl Worker {
     }
 
     fn look_at_neighbour(&mut self) -> Result<(), Box<dyn std::error::Error>> {
-        let Some(neighbour) = &mut self.neighbour else { return Ok(()) };
+        let Some(neighbour) = &mut self.neighbour else {
+            self.shared.adjusted.lock().clear();
+            return Ok(());
+        };
+        // What this process set of accounts is on file and in the ledger: its own, while nothing more is being set.
+        let mut adjusted = self.shared.adjusted.lock();
+        neighbour.note(&std::mem::take(&mut *adjusted));
         neighbour.listen(&self.connection, &self.ledger, &self.clock)?;
+        drop(adjusted);
         if !self.rounds.is_multiple_of(ROUNDS_PER_LOOK) {
             return Ok(());
         }
