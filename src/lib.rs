@@ -17,6 +17,7 @@
 //! | [`roster`] | who there is: keys, teams, users on record |
 //! | [`ledger`] | accounts (reserve, settle, void), budget windows and receipts |
 //! | [`store`] | the durable ledger: a journal and SQLite |
+//! | [`admin`] | the management API: keys, teams, users over HTTP |
 //! | [`exchange`] | the life of one request, as a machine without I/O |
 //! | [`telemetry`] | events that log and count in one step |
 //! | [`config`] | LiteLLM's YAML, checked, with the place of every key |
@@ -24,6 +25,7 @@
 //! | [`mock`] | a fake provider for trying, testing and benchmarking |
 //! | [`cli`] | arguments, `check`, the quick start |
 
+pub mod admin;
 pub mod chat;
 pub mod cli;
 pub mod config;

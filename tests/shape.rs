@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Left may import right, and nothing else of this crate.
-const MAY_IMPORT: [(&str, &[&str]); 18] = [
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("cli", &["config", "exchange", "ledger", "mock", "provider", "proxy", "store", "telemetry", "vocabulary"]),
-    ("proxy", &["config", "dialect", "exchange", "telemetry", "vocabulary"]),
+    ("proxy", &["admin", "config", "dialect", "exchange", "telemetry", "vocabulary"]),
+    ("admin", &["config", "exchange", "ledger", "roster", "vocabulary"]),
     (
         "exchange",
         &[

@@ -14,6 +14,9 @@ use crate::ledger::Adjustment;
 use crate::roster::{AuditEntry, Batch, Change, Kind, Moment, Record, Roster, Stamp, Writer};
 use crate::vocabulary::Now;
 
+/// Why no changes are taken while another process takes over: it would not know of them.
+const CLOSED: &str = "this process is being replaced; try again in a moment";
+
 /// A request that was let in.
 pub struct Ask<'a> {
     /// The configuration that is served.
@@ -28,8 +31,8 @@ pub struct Ask<'a> {
     pub body: &'a [u8],
     /// `litellm-changed-by`: whom the caller acts for.
     pub changed_by: Option<&'a str>,
-    /// Why no changes are taken, while none are.
-    pub closed: Option<&'static str>,
+    /// Whether no changes are taken.
+    pub closed: &'a dyn Fn() -> bool,
     /// Now.
     pub now: Now,
 }
@@ -73,18 +76,13 @@ impl<'a> Ask<'a> {
 
     /// Who is said to have made a change.
     pub fn author(&self) -> String {
-        self.changed_by.or(self.actor.user_id()).unwrap_or(MASTER_USER).to_owned()
+        self.changed_by.or_else(|| self.actor.user_id()).unwrap_or(MASTER_USER).to_owned()
     }
 
     /// The stamp of a record that is made now.
     pub fn stamp(&self) -> Stamp {
         let author = Some(self.author());
-        Stamp {
-            created_at: self.moment(),
-            created_by: author.clone(),
-            updated_at: self.moment(),
-            updated_by: author,
-        }
+        Stamp { created_at: self.moment(), created_by: author.clone(), updated_at: self.moment(), updated_by: author }
     }
 
     /// Marks a record as changed now.
@@ -99,10 +97,9 @@ impl<'a> Ask<'a> {
     /// # Errors
     /// No changes are taken just now.
     pub fn write(&self) -> Result<Writer<'a>, Refusal> {
-        match self.closed {
-            Some(reason) => Err(Refusal::unkept(reason)),
-            None => Ok(self.roster().write()),
-        }
+        let writer = self.roster().write();
+        // Only now: whoever closes waits for the writer before a successor reads.
+        if (self.closed)() { Err(Refusal::unkept(CLOSED)) } else { Ok(writer) }
     }
 
     /// Writes changes, with an entry of the audit log for each, and puts them in force.

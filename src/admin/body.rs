@@ -97,7 +97,12 @@ pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     if !text.trim_start().starts_with('{') {
         let found = serde_json::from_str::<&RawValue>(text).map(Input::raw).unwrap_or_default();
         let (r#type, msg) = pydantic("expected struct Body");
-        return Err(Refusal::Invalid(vec![Problem { r#type, loc: vec![Step::Name("body".to_owned())], msg, input: found }]));
+        return Err(Refusal::Invalid(vec![Problem {
+            r#type,
+            loc: vec![Step::Name("body".to_owned())],
+            msg,
+            input: found,
+        }]));
     }
     let mut from = serde_json::Deserializer::from_str(text);
     let read = serde_path_to_error::deserialize(&mut from);
@@ -139,9 +144,7 @@ fn pydantic(said: &str) -> (&'static str, String) {
     let is_text = said.starts_with("invalid type: string") || said.starts_with("invalid value: string");
     let known = match expected {
         "a string" => ("string_type", "Input should be a valid string"),
-        "a boolean" if is_text => {
-            ("bool_parsing", "Input should be a valid boolean, unable to interpret input")
-        }
+        "a boolean" if is_text => ("bool_parsing", "Input should be a valid boolean, unable to interpret input"),
         "a boolean" => ("bool_type", "Input should be a valid boolean"),
         "a whole number from 0" if said.starts_with("invalid value: integer") => {
             ("greater_than_equal", "Input should be greater than or equal to 0")
@@ -249,6 +252,7 @@ mod tests {
     use crate::vocabulary::PicoUsd;
 
     #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "it is read, and that is what is looked at")]
     struct Body {
         key: String,
         #[serde(default)]
@@ -273,14 +277,38 @@ mod tests {
     #[test]
     fn a_wrong_type_is_told_as_pydantic_tells_it() {
         for (member, expected) in [
-            (r#""max_budget":"much""#, r#"{"type":"float_parsing","loc":["body","max_budget"],"msg":"Input should be a valid number, unable to parse string as a number","input":"much"}"#),
-            (r#""max_budget":[1]"#, r#"{"type":"float_type","loc":["body","max_budget"],"msg":"Input should be a valid number","input":[1]}"#),
-            (r#""rpm_limit":1.5"#, r#"{"type":"int_from_float","loc":["body","rpm_limit"],"msg":"Input should be a valid integer, got a number with a fractional part","input":1.5}"#),
-            (r#""rpm_limit":-1"#, r#"{"type":"greater_than_equal","loc":["body","rpm_limit"],"msg":"Input should be greater than or equal to 0","input":-1}"#),
-            (r#""models":"a""#, r#"{"type":"list_type","loc":["body","models"],"msg":"Input should be a valid list","input":"a"}"#),
-            (r#""models":["a",2]"#, r#"{"type":"string_type","loc":["body","models",1],"msg":"Input should be a valid string","input":2}"#),
-            (r#""blocked":"so""#, r#"{"type":"bool_parsing","loc":["body","blocked"],"msg":"Input should be a valid boolean, unable to interpret input","input":"so"}"#),
-            (r#""metadata":[]"#, r#"{"type":"dict_type","loc":["body","metadata"],"msg":"Input should be a valid dictionary","input":[]}"#),
+            (
+                r#""max_budget":"much""#,
+                r#"{"type":"float_parsing","loc":["body","max_budget"],"msg":"Input should be a valid number, unable to parse string as a number","input":"much"}"#,
+            ),
+            (
+                r#""max_budget":[1]"#,
+                r#"{"type":"float_type","loc":["body","max_budget"],"msg":"Input should be a valid number","input":[1]}"#,
+            ),
+            (
+                r#""rpm_limit":1.5"#,
+                r#"{"type":"int_from_float","loc":["body","rpm_limit"],"msg":"Input should be a valid integer, got a number with a fractional part","input":1.5}"#,
+            ),
+            (
+                r#""rpm_limit":-1"#,
+                r#"{"type":"greater_than_equal","loc":["body","rpm_limit"],"msg":"Input should be greater than or equal to 0","input":-1}"#,
+            ),
+            (
+                r#""models":"a""#,
+                r#"{"type":"list_type","loc":["body","models"],"msg":"Input should be a valid list","input":"a"}"#,
+            ),
+            (
+                r#""models":["a",2]"#,
+                r#"{"type":"string_type","loc":["body","models",1],"msg":"Input should be a valid string","input":2}"#,
+            ),
+            (
+                r#""blocked":"so""#,
+                r#"{"type":"bool_parsing","loc":["body","blocked"],"msg":"Input should be a valid boolean, unable to interpret input","input":"so"}"#,
+            ),
+            (
+                r#""metadata":[]"#,
+                r#"{"type":"dict_type","loc":["body","metadata"],"msg":"Input should be a valid dictionary","input":[]}"#,
+            ),
         ] {
             assert_eq!(problem_of(&format!("{{\"key\":\"k\",{member}}}")), expected);
         }

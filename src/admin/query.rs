@@ -141,12 +141,8 @@ impl Query {
     fn problem(&self, param: &Param) -> Option<Problem> {
         let loc = || vec![Step::Name("query".to_owned()), Step::Name(param.name.to_owned())];
         let Some(text) = self.text(param.name) else {
-            let missing = || Problem {
-                r#type: "missing",
-                loc: loc(),
-                msg: "Field required".to_owned(),
-                input: Input::default(),
-            };
+            let missing =
+                || Problem { r#type: "missing", loc: loc(), msg: "Field required".to_owned(), input: Input::default() };
             return param.required.then(missing);
         };
         let (r#type, msg) = wrong(param.kind, text)?;
@@ -173,9 +169,10 @@ fn wrong(kind: ParamKind, text: &str) -> Option<(&'static str, String)> {
             told("bool_parsing", "Input should be a valid boolean, unable to interpret input")
         }
         ParamKind::Truth => None,
-        ParamKind::Moment if Moment::parse(text).is_none() => {
-            told("datetime_parsing", "Input should be a valid datetime or date, like 2026-11-21 or 2026-11-21T09:00:00Z")
-        }
+        ParamKind::Moment if Moment::parse(text).is_none() => told(
+            "datetime_parsing",
+            "Input should be a valid datetime or date, like 2026-11-21 or 2026-11-21T09:00:00Z",
+        ),
         ParamKind::Moment => None,
         ParamKind::Choice(words) if !words.contains(&text) => {
             Some(("literal_error", format!("Input should be one of {}", words.join(", "))))

@@ -95,6 +95,11 @@ impl Refusal {
         Self::new(503, "internal_server_error", "None", text)
     }
 
+    /// 503: what is on file cannot be read just now.
+    pub fn unread(cause: &str) -> Self {
+        Self::new(503, "internal_server_error", "None", format!("what is on file cannot be read: {cause}"))
+    }
+
     /// 500: a bug of ours.
     pub fn ours(cause: impl fmt::Display) -> Self {
         Self::new(500, "internal_server_error", "None", format!("the gateway failed: {cause}"))

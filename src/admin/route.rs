@@ -8,7 +8,7 @@ use super::query::{Param, unescape};
 use super::reply::{Refusal, Reply};
 
 /// The method of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Method {
     /// Reads.
     Get,
@@ -71,13 +71,7 @@ pub struct Route {
 }
 
 impl Route {
-    const fn new(
-        method: Method,
-        path: &'static str,
-        needs: Needs,
-        summary: &'static str,
-        answers: Answers,
-    ) -> Self {
+    const fn new(method: Method, path: &'static str, needs: Needs, summary: &'static str, answers: Answers) -> Self {
         Self { method, path, needs, summary, query: &[], takes: None, gives: anything, answers }
     }
 
@@ -92,13 +86,7 @@ impl Route {
     }
 
     /// A route with another method.
-    pub const fn on(
-        method: Method,
-        path: &'static str,
-        needs: Needs,
-        summary: &'static str,
-        handler: Handler,
-    ) -> Self {
+    pub const fn on(method: Method, path: &'static str, needs: Needs, summary: &'static str, handler: Handler) -> Self {
         Self::new(method, path, needs, summary, Answers::Here(handler))
     }
 

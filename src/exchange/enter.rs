@@ -155,6 +155,16 @@ impl Refused {
         dialect::error(self.common.call, &self.fault, status, self.common.request_id())
     }
 
+    /// Whether it is refused because there is no such path among those of calls, before anybody was asked for a key.
+    pub fn is_unknown_path(&self) -> bool {
+        self.fault.kind == Kind::NotFound && self.fault.param.is_none() && self.common.caller.is_none()
+    }
+
+    /// Lets it go without a record: it is answered elsewhere.
+    pub fn forget(mut self) {
+        self.common.closed = true;
+    }
+
     /// Closes the exchange once its answer is written: the one record of it.
     pub fn close(mut self, status: u16, bytes_out: u64, ending: Ending, now: Now) {
         super::close::refused(&mut self.common, &self.fault, status, bytes_out, ending, now);
@@ -320,7 +330,7 @@ fn in_query(query: &str) -> Option<Presented<'_>> {
 }
 
 /// The address that `allowed_ips` is held against.
-fn address(world: &World, head: &Head<'_>) -> Option<IpAddr> {
+pub(super) fn address(world: &World, head: &Head<'_>) -> Option<IpAddr> {
     if !world.settings.http.use_x_forwarded_for {
         return head.client_ip;
     }

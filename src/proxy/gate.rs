@@ -18,6 +18,7 @@ pub struct Gate {
     pub(super) resolver: Resolver,
     pub(super) credentials: Credentials,
     draining: AtomicBool,
+    handing_over: AtomicBool,
     in_flight: AtomicU64,
     held_bytes: AtomicUsize,
 }
@@ -36,6 +37,7 @@ impl Gate {
             resolver,
             credentials: Credentials::default(),
             draining: AtomicBool::new(false),
+            handing_over: AtomicBool::new(false),
             in_flight: AtomicU64::new(0),
             held_bytes: AtomicUsize::new(0),
         });
@@ -73,6 +75,18 @@ impl Gate {
     /// Whether the process is stopping.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Takes no changes of records while a successor starts, which reads them once; and takes them again if it did not.
+    pub(super) fn hand_over(&self, begun: bool) {
+        self.handing_over.store(begun, Ordering::SeqCst);
+        // A change that is under way is on file before the successor reads.
+        drop(self.around.roster.write());
+    }
+
+    /// Whether changes of records are refused: another process takes over, or this one stops.
+    pub(super) fn takes_no_changes(&self) -> bool {
+        self.is_draining() || self.handing_over.load(Ordering::SeqCst)
     }
 
     /// Exchanges that are open.

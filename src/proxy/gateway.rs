@@ -24,6 +24,7 @@ use super::guard::HEAD;
 use super::headers::Lookup;
 use super::replay::{self, Shared};
 use super::{body, peer};
+use crate::admin::Side;
 use crate::exchange::{
     self, Again, Deployment, Ending, Entry, Head, Learned, LocalAnswer, Opened, Opening, Outbound, Planned, Refused,
     Sent, Treatment, Unsigned, UpstreamHead, World, retry_after,
@@ -32,7 +33,8 @@ use crate::vocabulary::{Fault, Kind, Now, Origin};
 
 /// The filter: mount it in any Pingora proxy service.
 pub struct Gateway {
-    gate: Arc<Gate>,
+    pub(super) gate: Arc<Gate>,
+    side: Side,
 }
 
 /// Why a hook stops Pingora: the exchange knows the fault, Pingora need not.
@@ -43,7 +45,20 @@ const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 impl Gateway {
     /// A filter over a gate; several filters may share one.
     pub fn new(gate: Arc<Gate>) -> Self {
-        Self { gate }
+        Self::on(gate, Side::Both)
+    }
+
+    /// A filter for one side alone: calls, or the management API.
+    pub fn on(gate: Arc<Gate>, side: Side) -> Self {
+        Self { gate, side }
+    }
+
+    /// Answers what the management API has a route for; false: it is none of its.
+    async fn is_managed(&self, session: &mut Session, refused: &Refused, arrived: Now) -> Result<bool> {
+        if !self.side.manages() || !refused.is_unknown_path() {
+            return Ok(false);
+        }
+        self.manage(session, arrived).await
     }
 
     fn now(&self) -> Now {
@@ -63,9 +78,11 @@ impl Gateway {
         let request = session.req_header();
         let headers = Lookup::of(&request.headers);
         let header = |name: &str| headers.bytes(name);
+        let served = self.side == Side::Both || self.side.serves(request.uri.path());
         let head = Head {
             method: request.method.as_str(),
-            path: request.uri.path(),
+            // What this side does not serve is nowhere: no path is empty.
+            path: if served { request.uri.path() } else { "" },
             query: request.uri.query(),
             header: &header,
             client_ip: client_ip(session),
@@ -395,6 +412,10 @@ impl ProxyHttp for Gateway {
                 context.shared = Some(shared);
                 Ok(false)
             }
+            Err(refused) if self.is_managed(session, &refused, arrived).await? => {
+                refused.forget();
+                Ok(true)
+            }
             Err(refused) => {
                 self.answer_refused(session, refused).await?;
                 Ok(true)
@@ -719,7 +740,7 @@ impl Gateway {
     }
 }
 
-fn client_ip(session: &Session) -> Option<IpAddr> {
+pub(super) fn client_ip(session: &Session) -> Option<IpAddr> {
     session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip().to_canonical())
 }
 

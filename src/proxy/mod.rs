@@ -14,6 +14,7 @@ mod gateway;
 mod guard;
 mod handover;
 mod headers;
+mod manage;
 mod peer;
 mod plain;
 mod replay;

@@ -247,6 +247,13 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
 }
 
 async fn hand_over(gate: &Gate, listener: &TcpListener, lock: Option<&OwnedFd>) -> bool {
+    gate.hand_over(true);
+    let handed = start_successor(gate, listener, lock).await;
+    gate.hand_over(handed);
+    handed
+}
+
+async fn start_successor(gate: &Gate, listener: &TcpListener, lock: Option<&OwnedFd>) -> bool {
     let around = gate.around();
     let lock = lock.map(OwnedFd::try_clone).transpose();
     let handed = match (own_binary(), listener.try_clone(), lock) {

@@ -13,9 +13,6 @@ use crate::vocabulary::{KeyHash, PicoUsd};
 pub struct Key {
     /// SHA-256 of the key.
     pub token: KeyHash,
-    /// The hash its account has: that of the first key, however often it was replaced.
-    #[serde(default, skip_serializing_if = "default")]
-    pub account: Option<KeyHash>,
     /// `sk-...` and the last four characters.
     pub key_name: String,
     /// The hash it was made with, by which its account is kept: it stays when the key is replaced. None: its own.
@@ -104,7 +101,6 @@ impl Key {
     pub fn new(token: KeyHash, key_name: impl Into<String>) -> Self {
         Self {
             token,
-            account: None,
             key_name: key_name.into(),
             account: None,
             key_alias: None,
@@ -141,6 +137,48 @@ impl Key {
     }
 }
 
+/// Groups of routes that `allowed_routes` may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteGroup {
+    /// Calls to models.
+    Llm,
+    /// What changes records.
+    Management,
+    /// What reads them.
+    Info,
+}
+
+impl RouteGroup {
+    /// Its name in `allowed_routes`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Llm => "llm_api_routes",
+            Self::Management => "management_routes",
+            Self::Info => "info_routes",
+        }
+    }
+}
+
+impl Key {
+    /// Whether the key itself allows a path, whatever its user may: by its type and its `allowed_routes`, which name paths,
+    /// paths with a star at their end, and groups.
+    pub fn may_call(&self, group: RouteGroup, path: &str) -> bool {
+        let of_type = match self.key_type {
+            KeyType::Default => true,
+            KeyType::LlmApi => group == RouteGroup::Llm,
+            KeyType::Management => group != RouteGroup::Llm,
+            KeyType::ReadOnly => group == RouteGroup::Info,
+        };
+        let names = |allowed: &String| match allowed.as_str() {
+            "llm_api_routes" | "openai_routes" => group == RouteGroup::Llm,
+            "management_routes" => group != RouteGroup::Llm,
+            "info_routes" => group == RouteGroup::Info,
+            pattern => pattern.strip_suffix('*').map_or(pattern == path, |start| path.starts_with(start)),
+        };
+        of_type && (self.allowed_routes.is_empty() || self.allowed_routes.iter().any(names))
+    }
+}
+
 /// What a key is for (`key_type`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -171,6 +209,31 @@ mod tests {
         key.stamp.created_by = Some("ada".to_owned());
         let text = serde_json::to_string(&key).unwrap();
         assert_eq!(serde_json::from_str::<Key>(&text).unwrap(), key, "{text}");
+    }
+
+    #[test]
+    fn a_key_is_for_what_its_type_and_its_routes_say() {
+        let key = |key_type, routes: &[&str]| Key {
+            key_type,
+            allowed_routes: routes.iter().map(|route| (*route).to_owned()).collect(),
+            ..Key::new(KeyHash::of("sk-1"), "sk-...0001")
+        };
+        let chat = |key: Key| key.may_call(RouteGroup::Llm, "/v1/chat/completions");
+        let generate = |key: Key| key.may_call(RouteGroup::Management, "/key/generate");
+        let info = |key: Key| key.may_call(RouteGroup::Info, "/key/info");
+        for (kind, routes, expected) in [
+            (KeyType::Default, &[][..], [true, true, true]),
+            (KeyType::LlmApi, &[], [true, false, false]),
+            (KeyType::Management, &[], [false, true, true]),
+            (KeyType::ReadOnly, &[], [false, false, true]),
+            (KeyType::Default, &["llm_api_routes"], [true, false, false]),
+            (KeyType::Default, &["management_routes"], [false, true, true]),
+            (KeyType::Default, &["/key/info", "/v1/*"], [true, false, true]),
+            (KeyType::LlmApi, &["/key/generate"], [false, false, false]),
+        ] {
+            let found = [chat(key(kind, routes)), generate(key(kind, routes)), info(key(kind, routes))];
+            assert_eq!(found, expected, "{kind:?} {routes:?}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod shelf;
 pub use audit::{AuditEntry, AuditPage, AuditQuery};
 pub use bounds::{Bounds, BudgetLimit, ModelBudget};
 pub use change::{BadRecord, Change, Kind, Record};
-pub use key::{Key, KeyType};
+pub use key::{Key, KeyType, RouteGroup};
 pub use model::{AccessGroup, Block, Credential, StoredModel, TagRecord};
 pub use people::{
     Budget, Customer, MemberId, Organization, OrganizationMember, Role, Team, TeamMember, TeamRole, User,

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on says so and stops"
 )]
 
+pub(crate) mod admin;
 pub(crate) mod client;
 pub(crate) mod hostile;
 pub(crate) mod playback;

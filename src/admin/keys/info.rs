@@ -1,0 +1,63 @@
+//! `/key/info`: one key, and who may see it.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::view::KeyRow;
+use crate::admin::actor::Actor;
+use crate::admin::ask::Ask;
+use crate::admin::reply::{Refusal, Reply};
+use crate::roster::Key;
+use crate::vocabulary::KeyHash;
+
+/// What `/key/info` gives.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Shown {
+    key: String,
+    info: KeyRow,
+}
+
+pub(super) fn info(ask: &Ask<'_>) -> Result<Reply, Refusal> {
+    let (named, hash) = match ask.query.text("key") {
+        Some(named) => (named.to_owned(), hash_of(named)),
+        None => {
+            let own = ask.actor.hash().ok_or_else(master)?;
+            (own.to_string(), Some(own))
+        }
+    };
+    let key = hash.and_then(|hash| find(ask, &hash)).filter(|key| may_see(ask, key)).ok_or_else(unknown)?;
+    Reply::json(&Shown { key: named, info: KeyRow::of(ask.world, &key, ask.now) })
+}
+
+fn master() -> Refusal {
+    Refusal::bad("the master key has no record: name a key with ?key=")
+}
+
+/// As LiteLLM says it, also to whoever may not see the key.
+pub(super) fn unknown() -> Refusal {
+    Refusal::not_found("key", "Key not found in database")
+}
+
+/// The hash of a key that is named by itself or by its hash.
+pub(super) fn hash_of(named: &str) -> Option<KeyHash> {
+    if named.starts_with("sk-") { Some(KeyHash::of(named)) } else { KeyHash::parse(named) }
+}
+
+/// A key on record.
+pub(super) fn find(ask: &Ask<'_>, hash: &KeyHash) -> Option<Arc<Key>> {
+    ask.roster().key(hash, ask.now)
+}
+
+/// Whether a key may be seen: by whoever sees everything, shows it, has it, or leads its team or organization.
+pub(super) fn may_see(ask: &Ask<'_>, key: &Key) -> bool {
+    let Ask { actor, .. } = ask;
+    let leads = key.team_id.as_deref().is_some_and(|team| actor.leads(ask.roster(), team));
+    let manages = key.organization_id.as_deref().is_some_and(|of| actor.manages(ask.roster(), of));
+    actor.sees_all() || is_own(actor, key) || actor.is_user(key.user_id.as_deref()) || leads || manages
+}
+
+fn is_own(actor: &Actor, key: &Key) -> bool {
+    actor.hash() == Some(key.token)
+}
