@@ -123,7 +123,8 @@ fn open_store(
     lock: Option<OwnedFd>,
 ) -> Result<Option<Store>, Box<dyn Error>> {
     let Some(directory) = arguments.data_dir.clone().or_else(|| settings.keeping.data_dir.clone()) else {
-        let text = "spend and budgets are kept in memory and end with this process; --data-dir DIR keeps them";
+        let text = "spend, budgets and keys that are made are kept in memory and end with this process; --data-dir DIR keeps \
+                    them";
         around.telemetry.emit(&Event::Kept(text), around.clock.now());
         return Ok(None);
     };
@@ -137,7 +138,9 @@ fn open_store(
         Word::Trouble(cause) => telemetry.emit(&Event::Trouble(Trouble { subject: "store", cause }), clock.now()),
         Word::Note(text) => telemetry.emit(&Event::Kept(text), clock.now()),
     };
-    Ok(Some(Store::open(options, lock, &around.clock, &around.ledger, tell)?))
+    let store = Store::open(options, lock, &around.clock, &around.ledger, tell)?;
+    store.keep_records(&around.roster)?;
+    Ok(Some(store))
 }
 
 fn listen(arguments: &ServeArguments) -> Listen {
