@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("cli", &["config", "exchange", "ledger", "mock", "provider", "proxy", "store", "telemetry", "vocabulary"]),
     ("proxy", &["admin", "config", "dialect", "exchange", "telemetry", "vocabulary"]),
-    ("admin", &["config", "exchange", "ledger", "roster", "vocabulary"]),
+    ("admin", &["config", "exchange", "ledger", "policy", "roster", "vocabulary"]),
     (
         "exchange",
         &[

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::reply::Refusal;
 use super::route::Route;
 use crate::exchange::{Visitor, World};
-use crate::roster::{Key, KeyType, Role, Roster, RouteGroup, TeamRole};
+use crate::roster::{Key, Role, Roster, RouteGroup, TeamRole};
 use crate::vocabulary::KeyHash;
 
 /// The user that the master key acts as.
@@ -186,16 +186,7 @@ impl Actor {
         if route.needs == Needs::Nothing || key.may_call(group(route), route.path) {
             return Ok(());
         }
-        let only = match (key.allowed_routes.is_empty(), key.key_type) {
-            (false, _) => key.allowed_routes.clone(),
-            (true, KeyType::LlmApi) => vec![RouteGroup::Llm.as_str().to_owned()],
-            (true, _) => vec![RouteGroup::Info.as_str().to_owned()],
-        };
-        Err(Refusal::forbidden(format!(
-            "Virtual key is not allowed to call this route. Only allowed to call routes: {}. Tried to call route: {}",
-            python_list(&only),
-            route.path
-        )))
+        Err(Refusal::forbidden(key.refusal(route.path)))
     }
 }
 

@@ -17,6 +17,18 @@ use crate::vocabulary::Now;
 /// Why no changes are taken while another process takes over: it would not know of them.
 const CLOSED: &str = "this process is being replaced; try again in a moment";
 
+/// What the process around does for handlers.
+pub trait Shell: Sync {
+    /// Whether no changes are taken: another process takes over, or this one stops.
+    fn takes_no_changes(&self) -> bool;
+
+    /// Reads the configuration anew and serves it; its number. Waits.
+    ///
+    /// # Errors
+    /// It cannot be served: why. The one before it stays.
+    fn reload(&self) -> Result<u64, String>;
+}
+
 /// A request that was let in.
 pub struct Ask<'a> {
     /// The configuration that is served.
@@ -31,8 +43,10 @@ pub struct Ask<'a> {
     pub body: &'a [u8],
     /// `litellm-changed-by`: whom the caller acts for.
     pub changed_by: Option<&'a str>,
-    /// Whether no changes are taken.
-    pub closed: &'a dyn Fn() -> bool,
+    /// The path of the route, as the table has it.
+    pub route: &'static str,
+    /// The process around.
+    pub shell: &'a dyn Shell,
     /// Now.
     pub now: Now,
 }
@@ -99,7 +113,7 @@ impl<'a> Ask<'a> {
     pub fn write(&self) -> Result<Writer<'a>, Refusal> {
         let writer = self.roster().write();
         // Only now: whoever closes waits for the writer before a successor reads.
-        if (self.closed)() { Err(Refusal::unkept(CLOSED)) } else { Ok(writer) }
+        if self.shell.takes_no_changes() { Err(Refusal::unkept(CLOSED)) } else { Ok(writer) }
     }
 
     /// Writes changes, with an entry of the audit log for each, and puts them in force.

@@ -118,6 +118,23 @@ fn missing(loc: Vec<Step>, input: Input) -> Problem {
     Problem { r#type: "missing", loc, msg: "Field required".to_owned(), input }
 }
 
+/// The body lacks a member.
+pub(super) fn lacks(name: &str) -> Problem {
+    missing(["body", name].map(|name| Step::Name(name.to_owned())).to_vec(), Input::default())
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.loc {
+            match step {
+                Step::Name(name) => write!(out, "{name}: ")?,
+                Step::Place(place) => write!(out, "{place}: ")?,
+            }
+        }
+        out.write_str(&self.msg)
+    }
+}
+
 fn problem(error: &serde_path_to_error::Error<serde_json::Error>, text: &str) -> Problem {
     let mut loc = vec![Step::Name("body".to_owned())];
     loc.extend(error.path().iter().filter_map(|segment| match segment {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::actor::{Actor, Needs};
-use super::ask::Ask;
+use super::ask::{Ask, Shell};
 use super::query::Query;
 use super::reply::{Refusal, Reply};
 use super::route::{Answers, Found, Route};
@@ -103,8 +103,8 @@ impl Request {
         self.route.takes.is_some()
     }
 
-    /// Answers it. May wait for a disk. `closed` says whether no changes are taken.
-    pub fn answer(&self, world: &Arc<World>, body: &[u8], closed: &dyn Fn() -> bool, now: Now) -> Reply {
+    /// Answers it. May wait for a disk.
+    pub fn answer(&self, world: &Arc<World>, body: &[u8], shell: &dyn Shell, now: Now) -> Reply {
         let Answers::Here(handler) = self.route.answers else { return Refusal::Detail(404, "Not Found").reply() };
         let ask = Ask {
             world,
@@ -113,7 +113,8 @@ impl Request {
             query: &self.query,
             body,
             changed_by: self.changed_by.as_deref(),
-            closed,
+            route: self.route.path,
+            shell,
             now,
         };
         handler(&ask).unwrap_or_else(|refusal| refusal.reply())

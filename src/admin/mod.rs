@@ -1,5 +1,10 @@
 //! The management API: keys, teams, users and the rest, over HTTP, as LiteLLM's clients know it.
 //!
+//! # How a family of endpoints is added
+//!
+//! One folder, or file, with its rows (`keys/mod.rs` is the example), one word in [`table`], one file of tests; `tests/authority.rs`
+//! asks its routes as everybody there is, without being told of them.
+//!
 //! **A route** is one row in a list of its subject (`keys::ROUTES`), and the lists stand in [`table`]. What is in no row is
 //! not served. The row says who may ask at all ([`Needs`]), which parameters the query has, the type of the body and of
 //! the answer; `/routes`, `/openapi.json` and the test of roles are made from it:
@@ -40,6 +45,7 @@ pub mod check;
 mod door;
 pub mod keys;
 mod openapi;
+mod operate;
 pub mod page;
 pub mod patch;
 pub mod query;
@@ -49,7 +55,7 @@ pub mod table;
 pub mod told;
 
 pub use actor::{Actor, Needs};
-pub use ask::{Action, Ask};
+pub use ask::{Action, Ask, Shell};
 pub use body::BODY_BYTES_MAX;
 pub use door::{Knock, Request, Side, knock};
 pub use reply::{Refusal, Reply};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::body::Problem;
+use super::body::{self, Problem};
 
 /// An answer, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,11 @@ impl Refusal {
         Self::new(status, "internal_server_error", "None", format!("{{'error': '{text}'}}"))
     }
 
+    /// 422: the body lacks a member.
+    pub fn missing(name: &str) -> Self {
+        Self::Invalid(vec![body::lacks(name)])
+    }
+
     /// 404 with this message.
     pub fn not_found(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(404, "not_found_error", param, message)
@@ -134,6 +139,20 @@ impl Refusal {
             reply.headers.push(("retry-after", "1".to_owned()));
         }
         reply
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error { message, .. } => out.write_str(message),
+            Self::Detail(_, detail) => out.write_str(detail),
+            Self::Method(allow) => write!(out, "Method Not Allowed: {allow}"),
+            Self::Invalid(problems) => {
+                let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                out.write_str(&told.join("; "))
+            }
+        }
     }
 }
 

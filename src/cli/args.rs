@@ -54,6 +54,10 @@ pub enum Command {
     },
     /// Sum up what was spent, by key, model or day, out of a data directory.
     Spend(super::spend::SpendArguments),
+    /// Make, list, show, block, rotate and delete virtual keys of a running gateway.
+    Key(Box<super::manage::KeyArguments>),
+    /// Make, list, show, block and delete teams of a running gateway.
+    Team(Box<super::manage::TeamArguments>),
     /// Print every configuration key with its default, meaning and example (the text of conf/full.yaml).
     Keys {
         /// As a Markdown table.

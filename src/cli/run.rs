@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use super::args::{Arguments, Command, ServeArguments};
 use super::explain::{self, Question};
+use super::manage::{self, Managed};
 use super::source::{Configured, Served, environment};
 use super::{check, quickstart};
 use crate::config::{self, Purpose, Report, Settings, SpendDurability};
 use crate::exchange::Surroundings;
 use crate::ledger::Memory;
-use crate::proxy::{CertificateFiles, Gate, Inheritance, Listen, Succession, serve};
+use crate::proxy::{Addresses, CertificateFiles, Gate, Inheritance, Listen, Succession, serve};
 use crate::store::{self, Store, Word};
 use crate::telemetry::{ConfigRemark, Event, LogTo, Options, SERIES_MAX, Telemetry, Trouble};
 use crate::vocabulary::Clock;
@@ -35,6 +36,8 @@ pub fn run(arguments: Arguments) -> u8 {
         }
         Some(Command::Mock(mock)) => crate::mock::run(*mock),
         Some(Command::Spend(spend)) => super::spend::run(&spend, &mut io::stdout().lock()),
+        Some(Command::Key(key)) => manage::run(&Managed::Keys(&key), &mut io::stdout().lock()),
+        Some(Command::Team(team)) => manage::run(&Managed::Teams(&team), &mut io::stdout().lock()),
         Some(Command::Keys { markdown }) => print_keys(markdown),
         None => return run_serve(&arguments.serve),
     };
@@ -101,11 +104,11 @@ fn keep_and_serve(
     let store = open_store(&settings, arguments, around, inherited.as_mut().and_then(Inheritance::take_lock))?;
     let lock = store.as_ref().map(|store| store.lock().try_clone_to_owned()).transpose()?;
     let quick = matches!(configured, Configured::QuickStart);
-    let ready = |address: SocketAddr, gate: &Gate| {
+    let ready = |addresses: &Addresses, gate: &Gate| {
         if let Some(store) = &store {
             store.serving();
         }
-        greet(address, gate, arguments, quick)
+        greet(addresses, gate, arguments, quick)
     };
     let succession = Succession { inherited, lock };
     let served = serve(settings, Arc::new(configured), &listen(arguments), around.clone(), succession, ready);
@@ -155,10 +158,14 @@ fn listen(arguments: &ServeArguments) -> Listen {
     }
 }
 
-fn greet(address: SocketAddr, gate: &Gate, arguments: &ServeArguments, quick: bool) -> io::Result<()> {
+fn greet(addresses: &Addresses, gate: &Gate, arguments: &ServeArguments, quick: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let scheme = if arguments.ssl_certfile_path.is_some() { "https" } else { "http" };
+    let address = addresses.calls;
     writeln!(out, "tollgate: listening on {scheme}://{address}")?;
+    if let Some(admin) = addresses.admin {
+        writeln!(out, "tollgate: managed on {scheme}://{admin}")?;
+    }
     out.flush()?;
     if quick {
         let models: Vec<_> = gate.world().table.listed().into_iter().map(str::to_owned).collect();

@@ -118,7 +118,7 @@ fn csv(lines: &[Line], by: Sort, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// A name as a cell: quoted, and no formula for a program that calculates.
-fn cell(name: &str) -> String {
+pub(super) fn cell(name: &str) -> String {
     let guard = if name.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
     format!("\"{guard}{}\"", name.replace('"', "\"\""))
 }

@@ -58,6 +58,8 @@ pub struct Settings {
     pub metrics_auth: Option<bool>,
     /// An extra header that carries a virtual key (`general_settings.litellm_key_header_name`), lower case.
     pub key_header: Option<String>,
+    /// `general_settings.admin_host` and `admin_port`: where the management API is, and there alone. None: where calls are.
+    pub admin: Option<std::net::SocketAddr>,
     /// What outlives the process, and how. Read once, at the start.
     pub keeping: Keeping,
     /// Limits of the HTTP side.

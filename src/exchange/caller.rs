@@ -8,11 +8,12 @@ use dashmap::{DashMap, Entry};
 use smallvec::SmallVec;
 
 use super::World;
+use super::enter::Head;
 use super::party::{self, Accounts, Books, Made, Parties, Party, Whose};
 use crate::config::{Budget, VirtualKey};
 use crate::ledger::{AccountId, Behalf, Ledger, Memory, Scope, Statement};
 use crate::policy::{Ask, Denied, Key, Permit, Presented, Recognized, Snapshot};
-use crate::roster::{self, Bounds};
+use crate::roster::{self, Bounds, RouteGroup};
 use crate::telemetry::KeyLabel;
 use crate::vocabulary::{Fault, KeyHash, Kind, ModelName, Now, PicoUsd, ScopeKind};
 
@@ -115,6 +116,19 @@ impl Standing {
             return Err(Fault::client(Kind::BlockedKey, broken.to_string()).param("None"));
         }
         self.parties.iter().try_for_each(|party| party.check())
+    }
+
+    /// Whether the key is for calls like this, by its type and its `allowed_routes`.
+    ///
+    /// # Errors
+    /// It is for other routes.
+    pub(super) fn may_call(&self, head: &Head<'_>) -> Result<(), Fault> {
+        let Some(record) = &self.record else { return Ok(()) };
+        let reads = head.method == "GET" && record.may_call(RouteGroup::Info, head.path);
+        if reads || record.may_call(RouteGroup::Llm, head.path) {
+            return Ok(());
+        }
+        Err(Fault::client(Kind::RouteNotAllowed, record.refusal(head.path)).param("None"))
     }
 
     /// How its main account stands.

@@ -313,6 +313,9 @@ fn admit(world: &World, head: &Head<'_>, common: &mut Common, now: Now) -> Resul
         presented = key;
     }
     let caller = world.authenticate(&presented, address(world, head), now)?;
+    if let Some(standing) = caller.standing() {
+        standing.may_call(head)?;
+    }
     common.key = caller.standing().map_or(KeyLabel::Master, |standing| standing.label);
     common.caller = Some(caller);
     Ok(())

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dashmap::DashMap;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::HOST;
 use http::{HeaderValue, Uri};
-use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 use tokio::sync::Mutex;
 
+use super::client;
 use super::gate::Gate;
 use crate::exchange::{Auth, Fetch, Fetched, World};
 use crate::vocabulary::{Fault, Kind};
@@ -129,25 +129,8 @@ async fn post(
     if !world.settings.upstream.tls_verify {
         (peer.options.verify_cert, peer.options.verify_hostname) = (false, false);
     }
-    let say = |error: Box<pingora::Error>| error.to_string();
     let authority = uri.authority().map_or(host, |authority| authority.as_str());
     let authority = HeaderValue::from_str(authority).map_err(|error| error.to_string())?;
-    request.insert_header(HOST, authority).map_err(say)?;
-    request.insert_header(CONTENT_LENGTH, body.len()).map_err(say)?;
-    let (mut session, _) = Connector::<()>::new(None).get_http_session(&peer).await.map_err(say)?;
-    session.write_request_header(Box::new(request)).await.map_err(say)?;
-    if !body.is_empty() {
-        session.write_request_body(body, true).await.map_err(say)?;
-    }
-    session.finish_request_body().await.map_err(say)?;
-    session.read_response_header().await.map_err(say)?;
-    let status = session.response_header().map_or(0, |head| head.status.as_u16());
-    let mut answer = Vec::new();
-    while let Some(chunk) = session.read_response_body().await.map_err(say)? {
-        if answer.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err("the answer is too long".to_owned());
-        }
-        answer.extend_from_slice(&chunk);
-    }
-    Ok((status, Bytes::from(answer)))
+    request.insert_header(HOST, authority).map_err(|error| error.to_string())?;
+    client::send(&peer, request, body, ANSWER_BYTES_MAX).await
 }

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
-use pingora::apps::ServerApp;
+use pingora::apps::{HttpServerApp, ServerApp};
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::{ALPN, Ssl, Stream};
 use pingora::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::gateway::Gateway;
 use super::guard::{Guarded, HEAD, HeadClock};
@@ -31,6 +32,39 @@ pub(super) struct Bounds {
     pub(super) connections: usize,
     pub(super) per_ip: Option<usize>,
     pub(super) header: Duration,
+}
+
+/// All doors, each with its loop.
+#[derive(Default)]
+pub(super) struct Doors(Vec<(Arc<Door>, JoinHandle<()>)>);
+
+impl Doors {
+    /// Opens one more.
+    pub(super) fn open(&mut self, door: Arc<Door>, listener: TcpListener, close: watch::Receiver<bool>) {
+        let accept = tokio::spawn(door.clone().accept(listener, close));
+        self.0.push((door, accept));
+    }
+
+    /// Connections that are open now.
+    pub(super) fn connections(&self) -> usize {
+        self.0.iter().map(|(door, _)| door.open()).sum()
+    }
+
+    /// Waits until none accepts any more.
+    pub(super) async fn closed(&mut self) {
+        for (_, accept) in &mut self.0 {
+            if accept.await.is_err() {
+                log::warn!("the accept loop had ended before");
+            }
+        }
+    }
+
+    /// Lets the proxies end what is idle.
+    pub(super) async fn cleanup(&self) {
+        for (door, _) in &self.0 {
+            door.proxy.http_cleanup().await;
+        }
+    }
 }
 
 /// Accepts connections for one gateway.

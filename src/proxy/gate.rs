@@ -1,15 +1,22 @@
 //! What all connections share: the configuration that is served, and what is in flight.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
 
 use super::credentials::Credentials;
 use super::resolve::Resolver;
+use crate::admin::Shell;
 use crate::config::Settings;
 use crate::exchange::{BuildError, Surroundings, World};
 use crate::telemetry::{Gauge, Handles, Sample};
+
+/// A wish for the configuration to be read anew, to be answered with what came of it.
+pub(super) type ReloadWish = oneshot::Sender<Result<u64, String>>;
+/// Wishes that wait at most.
+const RELOADS_MAX: usize = 8;
 
 /// The configuration that is served, and what outlives it.
 pub struct Gate {
@@ -19,6 +26,7 @@ pub struct Gate {
     pub(super) credentials: Credentials,
     draining: AtomicBool,
     handing_over: AtomicBool,
+    reloads: OnceLock<mpsc::Sender<ReloadWish>>,
     in_flight: AtomicU64,
     held_bytes: AtomicUsize,
 }
@@ -38,6 +46,7 @@ impl Gate {
             credentials: Credentials::default(),
             draining: AtomicBool::new(false),
             handing_over: AtomicBool::new(false),
+            reloads: OnceLock::new(),
             in_flight: AtomicU64::new(0),
             held_bytes: AtomicUsize::new(0),
         });
@@ -84,9 +93,11 @@ impl Gate {
         drop(self.around.roster.write());
     }
 
-    /// Whether changes of records are refused: another process takes over, or this one stops.
-    pub(super) fn takes_no_changes(&self) -> bool {
-        self.is_draining() || self.handing_over.load(Ordering::SeqCst)
+    /// Wishes to reload, from here on. The first who listens stays.
+    pub(super) fn reloads(&self) -> mpsc::Receiver<ReloadWish> {
+        let (wish, wishes) = mpsc::channel(RELOADS_MAX);
+        let _first_stays = self.reloads.set(wish);
+        wishes
     }
 
     /// Exchanges that are open.
@@ -106,6 +117,20 @@ impl Gate {
     pub(super) fn enter(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         InFlight { gate: self.clone(), held: 0 }
+    }
+}
+
+impl Shell for Gate {
+    fn takes_no_changes(&self) -> bool {
+        self.is_draining() || self.handing_over.load(Ordering::SeqCst)
+    }
+
+    fn reload(&self) -> Result<u64, String> {
+        let wishes = self.reloads.get().ok_or("whoever runs this server reads its configuration")?;
+        let (tell, told) = oneshot::channel();
+        let gone = "the process is stopping";
+        wishes.blocking_send(tell).map_err(|_| gone)?;
+        told.blocking_recv().unwrap_or_else(|_| Err(gone.to_owned()))
     }
 }
 

@@ -66,7 +66,7 @@ impl Gateway {
             Bytes::new()
         };
         let gate = self.gate.clone();
-        let answer = move || request.answer(&world, &body, &|| gate.takes_no_changes(), now);
+        let answer = move || request.answer(&world, &body, &*gate, now);
         let reply = tokio::task::spawn_blocking(answer).await;
         // The panic itself is counted and told of by its hook.
         told(&reply.unwrap_or_else(|_| Refusal::ours("its log says why").reply()))

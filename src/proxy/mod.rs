@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod client;
 mod context;
 mod credentials;
 mod door;
@@ -24,9 +25,10 @@ mod serve;
 mod signals;
 mod tls;
 
+pub use client::ask;
 pub use context::Context;
 pub use gate::Gate;
 pub use gateway::Gateway;
 pub use handover::{Inheritance, Succession};
-pub use serve::{Listen, ServeError, Source, serve};
+pub use serve::{Addresses, Listen, ServeError, Source, serve};
 pub use tls::CertificateFiles;

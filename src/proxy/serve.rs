@@ -9,20 +9,21 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
-use pingora::apps::{HttpServerApp, HttpServerOptions};
+use pingora::apps::HttpServerOptions;
 use pingora::listeners::tls::Acceptor;
 use pingora::server::configuration::ServerConf;
 use pingora_proxy::HttpProxy;
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 
-use super::door::{Bounds, Door};
+use super::door::{Bounds, Door, Doors};
 use super::gate::Gate;
 use super::gateway::Gateway;
 use super::handover::{self, Succession};
 use super::roots::Bundle;
 use super::signals::{Signals, Wish};
 use super::tls::CertificateFiles;
+use crate::admin::Side;
 use crate::config::Settings;
 use crate::exchange::Surroundings;
 use crate::telemetry::{Event, Reloaded, Started, Trouble};
@@ -61,6 +62,15 @@ pub struct Listen {
     pub workers: usize,
 }
 
+/// Where it is listened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// For calls.
+    pub calls: SocketAddr,
+    /// For the management API, where it has a place of its own.
+    pub admin: Option<SocketAddr>,
+}
+
 /// Why the gateway does not serve.
 #[derive(Debug)]
 pub struct ServeError(String);
@@ -83,7 +93,7 @@ pub fn serve(
     listen: &Listen,
     around: Surroundings,
     succession: Succession,
-    ready: impl FnOnce(SocketAddr, &Gate) -> io::Result<()>,
+    ready: impl FnOnce(&Addresses, &Gate) -> io::Result<()>,
 ) -> Result<(), ServeError> {
     let gate = Gate::new(settings, around).map_err(|error| ServeError(error.to_string()))?;
     refuse_open_doors(&gate, listen)?;
@@ -121,7 +131,7 @@ async fn run(
     source: Arc<dyn Source>,
     listen: &Listen,
     succession: Succession,
-    ready: impl FnOnce(SocketAddr, &Gate) -> io::Result<()>,
+    ready: impl FnOnce(&Addresses, &Gate) -> io::Result<()>,
 ) -> Result<(), ServeError> {
     let failed = |what: &str, error: &dyn fmt::Display| ServeError(format!("{what}: {error}"));
     let Succession { inherited, lock } = succession;
@@ -139,27 +149,49 @@ async fn run(
     let tls = Arc::new(ArcSwapOption::from(certificate));
     let (stop_idle, stopping) = watch::channel(false);
     let (close, closing) = watch::channel(false);
-    let proxy = proxy(&gate, listen).map_err(|error| ServeError(error.to_string()))?;
-    let door = Arc::new(Door::new(proxy, tls.clone(), bounds(&gate), stopping));
-    let accepting = tokio_listener(&listener).map_err(|error| failed("the listening socket", &error))?;
-    let accept = tokio::spawn(door.clone().accept(accepting, closing));
+    let admin = match gate.world().settings.admin {
+        Some(address) => Some(bind_beside(address).map_err(|error| ServeError(cannot_manage(address, &error)))?),
+        None => None,
+    };
+    let at = |listener: &TcpListener| {
+        listener.local_addr().map_err(|error| failed("the listening socket has no address", &error))
+    };
+    let addresses = Addresses { calls: address, admin: admin.as_ref().map(at).transpose()? };
+    let sides = match admin {
+        None => vec![(Side::Both, listener.try_clone())],
+        Some(admin) => vec![(Side::Calls, listener.try_clone()), (Side::Management, Ok(admin))],
+    };
+    let mut doors = Doors::default();
+    for (side, listener) in sides {
+        let proxy = proxy(&gate, side, listen).map_err(|error| ServeError(error.to_string()))?;
+        let door = Arc::new(Door::new(proxy, tls.clone(), bounds(&gate), stopping.clone()));
+        let accepting = listener.and_then(|listener| tokio_listener(&listener));
+        let accepting = accepting.map_err(|error| failed("the listening socket", &error))?;
+        doors.open(door, accepting, closing.clone());
+    }
     let names = gate.clone();
     tokio::spawn(async move { names.refresh_names().await });
     if let Some(inheritance) = inherited {
         inheritance.ready().map_err(|error| failed("the process before this one is gone", &error))?;
     }
-    announce(&gate, address);
-    ready(address, &gate).map_err(|error| failed("cannot print", &error))?;
+    announce(&gate, &addresses);
+    ready(&addresses, &gate).map_err(|error| failed("cannot print", &error))?;
 
+    let mut wishes = gate.reloads();
     let mut reload = Reload { gate: gate.clone(), source, tls, listen: listen.clone(), seen: Vec::new() };
     reload.watch();
     let wish = loop {
         let wish = tokio::select! {
             wish = signals.next() => wish,
+            Some(tell) = wishes.recv() => {
+                // Whoever asked may have gone.
+                let _unheard = tell.send(reload.run());
+                continue;
+            }
             () = tokio::time::sleep(WATCH) => if reload.look() { Wish::Reload } else { continue },
         };
         match wish {
-            Wish::Reload => reload.run(),
+            Wish::Reload => drop(reload.run()),
             Wish::HandOver => {
                 if hand_over(&gate, &listener, lock.as_ref()).await {
                     break Wish::Drain;
@@ -173,12 +205,12 @@ async fn run(
     };
     drop(listener);
     if wish == Wish::Drain {
-        drain(&gate, &door, &close, &stop_idle, accept, &mut signals).await;
+        drain(&gate, doors, &close, &stop_idle, &mut signals).await;
     }
     Ok(())
 }
 
-fn proxy(gate: &Arc<Gate>, listen: &Listen) -> io::Result<Arc<HttpProxy<Gateway>>> {
+fn proxy(gate: &Arc<Gate>, side: Side, listen: &Listen) -> io::Result<Arc<HttpProxy<Gateway>>> {
     let world = gate.world();
     let upstream = &world.settings.upstream;
     let roots = upstream.ca_file.as_deref().map(Bundle::with).transpose()?;
@@ -189,7 +221,7 @@ fn proxy(gate: &Arc<Gate>, listen: &Listen) -> io::Result<Arc<HttpProxy<Gateway>
         max_retries: ATTEMPTS_MAX,
         ..ServerConf::default()
     };
-    let mut proxy = HttpProxy::new(Gateway::new(gate.clone()), Arc::new(conf));
+    let mut proxy = HttpProxy::new(Gateway::on(gate.clone(), side), Arc::new(conf));
     proxy.handle_init_modules();
     let mut options = HttpServerOptions::default();
     options.keepalive_request_limit = Some(world.settings.http.requests_per_connection_max);
@@ -214,6 +246,21 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?.into_std()
 }
 
+/// A successor listens there before this process leaves: the port is shared meanwhile.
+fn bind_beside(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+fn cannot_manage(address: SocketAddr, error: &io::Error) -> String {
+    format!(
+        "cannot listen on {address} for the management API: {error}; set general_settings.admin_host and admin_port"
+    )
+}
+
 fn tokio_listener(listener: &TcpListener) -> io::Result<tokio::net::TcpListener> {
     let listener = listener.try_clone()?;
     listener.set_nonblocking(true)?;
@@ -230,9 +277,9 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
     format!("cannot listen on {address}: {error}; {next}")
 }
 
-fn announce(gate: &Gate, address: SocketAddr) {
+fn announce(gate: &Gate, addresses: &Addresses) {
     let around = gate.around();
-    let listen = [address.to_string()];
+    let listen: Vec<_> = [Some(addresses.calls), addresses.admin].iter().flatten().map(ToString::to_string).collect();
     around
         .telemetry
         .emit(&Event::Started(Started { listen: &listen, handles: &gate.world().handles }), around.clock.now());
@@ -287,26 +334,23 @@ fn own_binary() -> io::Result<PathBuf> {
 
 async fn drain(
     gate: &Gate,
-    door: &Door,
+    mut doors: Doors,
     close: &watch::Sender<bool>,
     stop_idle: &watch::Sender<bool>,
-    accept: tokio::task::JoinHandle<()>,
     signals: &mut Signals,
 ) {
     let around = gate.around();
     around.telemetry.emit(&Event::Draining(gate.in_flight()), around.clock.now());
     gate.drain();
     close.send_replace(true);
-    if accept.await.is_err() {
-        log::warn!("the accept loop had ended before");
-    }
+    doors.closed().await;
     let deadline = tokio::time::Instant::now() + gate.world().settings.deadlines.drain;
     let linger = deadline.min(tokio::time::Instant::now() + LINGER);
     let finished = async {
-        until(linger, || door.open() == 0).await;
+        until(linger, || doors.connections() == 0).await;
         stop_idle.send_replace(true);
-        door.proxy.http_cleanup().await;
-        until(deadline, || door.open() == 0).await;
+        doors.cleanup().await;
+        until(deadline, || doors.connections() == 0).await;
     };
     tokio::select! {
         () = finished => {}
@@ -349,7 +393,7 @@ impl Reload {
         changed
     }
 
-    fn run(&mut self) {
+    fn run(&mut self) -> Result<u64, String> {
         let around = self.gate.around().clone();
         notify(&[sd_notify::NotifyState::Reloading]);
         let outcome = self.replace();
@@ -360,6 +404,7 @@ impl Reload {
         around.telemetry.emit(&Event::Reloaded(Reloaded { generation, refused }), around.clock.now());
         notify(&[sd_notify::NotifyState::Ready]);
         self.watch();
+        outcome
     }
 
     /// All or nothing: the certificate is read before the configuration is swapped.

@@ -177,6 +177,30 @@ impl Key {
         };
         of_type && (self.allowed_routes.is_empty() || self.allowed_routes.iter().any(names))
     }
+
+    /// What is said to whoever calls another path, in LiteLLM's words.
+    pub fn refusal(&self, path: &str) -> String {
+        let path: String = path.chars().take(100).collect();
+        let only: Vec<_> = self.shown_routes().iter().map(|route| format!("'{route}'")).collect();
+        let only = only.join(", ");
+        format!(
+            "Virtual key is not allowed to call this route. Only allowed to call routes: [{only}]. Tried to call route: {path}"
+        )
+    }
+
+    /// `allowed_routes`, or the group of routes that its type is for.
+    pub fn shown_routes(&self) -> Vec<String> {
+        if !self.allowed_routes.is_empty() {
+            return self.allowed_routes.clone();
+        }
+        let group = match self.key_type {
+            KeyType::Default => return Vec::new(),
+            KeyType::LlmApi => RouteGroup::Llm,
+            KeyType::Management => RouteGroup::Management,
+            KeyType::ReadOnly => RouteGroup::Info,
+        };
+        vec![group.as_str().to_owned()]
+    }
 }
 
 /// What a key is for (`key_type`).

@@ -16,11 +16,21 @@ const RELOAD_RESULTS: [&str; 2] = ["success", "failure"];
 /// Levels of library records, as labels.
 const LEVELS: [&str; 3] = ["error", "warn", "info"];
 
+/// One counter a word; there are too many for `Default` to be derived.
+#[derive(Debug)]
+struct Faults([AtomicU64; kinds::WORDS.len()]);
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Globals {
     outcomes: [AtomicU64; Outcome::ALL.len()],
     stream_outcomes: [AtomicU64; Outcome::ALL.len()],
-    faults: [AtomicU64; kinds::WORDS.len()],
+    faults: Faults,
     refusals: [AtomicU64; Refusal::ALL.len()],
     reloads: [AtomicU64; 2],
     reload_failed: AtomicBool,
@@ -82,7 +92,7 @@ impl Globals {
             bump(&self.stream_outcomes, closed.outcome.index());
         }
         if let Some(kind) = closed.fault {
-            bump(&self.faults, kinds::number(kind));
+            bump(&self.faults.0, kinds::number(kind));
         }
         if closed.attempts > 0 {
             bump(&self.usage, source_index(closed.usage));
@@ -114,7 +124,7 @@ impl Globals {
             GlobalRead::Outcomes => labelled(&self.outcomes, Outcome::ALL.iter().map(|one| one.as_str())),
             GlobalRead::StreamOutcomes => labelled(&self.stream_outcomes, Outcome::ALL.iter().map(|one| one.as_str())),
             GlobalRead::Faults => {
-                let mut faults = labelled(&self.faults, kinds::WORDS);
+                let mut faults = labelled(&self.faults.0, kinds::WORDS);
                 faults.retain(|(_, count)| *count > 0.0);
                 faults
             }

@@ -3,7 +3,7 @@
 use crate::vocabulary::Kind;
 
 /// The words, by number; the first stands for a code that has no cell of its own.
-pub(super) const WORDS: [&str; 32] = [
+pub(super) const WORDS: [&str; 33] = [
     "other",
     "no_key",
     "malformed_key",
@@ -36,6 +36,7 @@ pub(super) const WORDS: [&str; 32] = [
     "internal",
     "stalled",
     "switched_off",
+    "route_not_allowed",
 ];
 
 /// The number of [`WORDS`] for a stream that stopped flowing, which is an outcome and not a kind.
@@ -74,6 +75,7 @@ pub(super) fn number(kind: Kind) -> usize {
         Kind::Overloaded => 28,
         Kind::Internal => 29,
         Kind::SwitchedOff => 31,
+        Kind::RouteNotAllowed => 32,
     }
 }
 

@@ -34,6 +34,8 @@ pub enum Kind {
     SwitchedOff,
     /// The caller's address is not on the key's list.
     AddressNotAllowed,
+    /// The key is not for such routes.
+    RouteNotAllowed,
     /// The key may not use this model.
     ModelNotAllowed,
     /// The team, user, organization or customer may not use this model.

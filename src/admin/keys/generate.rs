@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::fields::KeyFields;
+use super::fields::{KeyFields, KeyKind};
 use super::make;
+use super::reach::within_reach;
 use super::view::{Spent, WholeKeyRow};
-use crate::admin::actor::Actor;
 use crate::admin::ask::{Action, Ask, put};
 use crate::admin::check;
 use crate::admin::patch::Patch;
@@ -55,8 +55,7 @@ pub fn generate_for(
 
 fn prepare(ask: &Ask<'_>, mut body: KeyFields) -> Result<(String, Key, Option<PicoUsd>), Refusal> {
     body.check()?;
-    own_by_default(ask.actor, &mut body);
-    may_make(ask, &body)?;
+    own_by_default(ask, &mut body);
     let plain = match body.key.value() {
         Some(key) => make::own(key)?,
         None => make::random()?,
@@ -66,53 +65,67 @@ fn prepare(ask: &Ask<'_>, mut body: KeyFields) -> Result<(String, Key, Option<Pi
     let spend = body.spend.value().copied();
     let mut key = Key::new(hash, make::shown(&plain));
     body.lay_upon(&mut key, ask.moment())?;
-    fits(ask, &key)?;
+    may_belong(ask, &key)?;
+    within_reach(ask, &key)?;
+    fits(ask, &key, &hash)?;
     key.stamp = ask.stamp();
     Ok((plain, key, spend))
 }
 
-/// A key that says nothing of its user is the caller's own, unless an administrator makes it.
-fn own_by_default(actor: &Actor, body: &mut KeyFields) {
+/// What a body leaves open. A key that says nothing of its user is the caller's own, unless an administrator makes it; one
+/// that a team's admin makes for somebody else is for calls; and a team says how long the keys of its members last.
+fn own_by_default(ask: &Ask<'_>, body: &mut KeyFields) {
+    let actor = ask.actor;
     if let (false, Patch::Absent, Some(user)) = (actor.is_admin(), &body.user_id, actor.user_id()) {
         body.user_id = Patch::Set(user.to_owned());
     }
+    let other = body.user_id.value().is_some_and(|user| !actor.is_user(Some(user)));
+    if !actor.is_admin() && other && !body.key_type.is_given() {
+        body.key_type = Patch::Set(KeyKind::LlmApi);
+    }
+    let team = body.team_id.value().and_then(|team| ask.roster().teams.find(team.as_str()));
+    if let (Some(lasts), Patch::Absent, Some(_)) =
+        (team.and_then(|team| team.team_member_key_duration.clone()), &body.duration, body.user_id.value())
+    {
+        body.duration = Patch::Set(lasts);
+    }
 }
 
-/// Whether a key belongs where the caller may make keys.
-fn may_make(ask: &Ask<'_>, body: &KeyFields) -> Result<(), Refusal> {
+/// Whether a key belongs where the caller may put keys.
+pub(super) fn may_belong(ask: &Ask<'_>, key: &Key) -> Result<(), Refusal> {
     let (actor, roster) = (ask.actor, ask.roster());
     if actor.is_admin() {
         return Ok(());
     }
-    if let Some(team) = body.team_id.value() {
-        if roster.teams.find(team.as_str()).is_none() {
-            return Err(Refusal::bad(format_args!("Unable to find team object in database. Team ID: {team}")));
-        }
-        if actor.leads(roster, team)
-            || may_as_member(ask, team) && actor.is_user(body.user_id.value().map(String::as_str))
-        {
-            return Ok(());
-        }
-        return Err(Refusal::forbidden(format!("User is not allowed to create keys for team={team}.")));
+    let own = actor.is_user(key.user_id.as_deref());
+    let of_team = key.team_id.as_deref().and_then(|team| roster.teams.find(team)?.organization_id.clone());
+    let foreign = |of: &&str| of_team.as_deref() != Some(*of) && !actor.manages(roster, of);
+    if let Some(of) = key.organization_id.as_deref().filter(foreign) {
+        return Err(Refusal::forbidden(format!("User is not allowed to create keys for organization={of}.")));
     }
-    match body.user_id.value() {
-        Some(user) if !actor.is_user(Some(user)) => Err(Refusal::forbidden(format!(
+    match (key.team_id.as_deref(), key.user_id.as_deref()) {
+        (Some(team), _) if !roster.teams.has(team) => Err(no_team(team)),
+        (Some(team), _) if actor.leads(roster, team) || own && allows(ask, team) => Ok(()),
+        (Some(team), _) => Err(Refusal::forbidden(format!("User is not allowed to create keys for team={team}."))),
+        (None, Some(_)) if own => Ok(()),
+        (None, Some(user)) => Err(Refusal::forbidden(format!(
             "User can only create keys for themselves. Got user_id={user}, Your ID={}",
             actor.user_id().unwrap_or("None")
         ))),
-        None => Err(Refusal::forbidden("a key without a user is made by an administrator".to_owned())),
-        Some(_) => Ok(()),
+        (None, None) => Err(Refusal::forbidden("a key without a user is made by an administrator")),
     }
 }
 
-/// Whether members of a team may make keys of it.
-fn may_as_member(ask: &Ask<'_>, team: &str) -> bool {
-    let allowed = ask
-        .roster()
-        .teams
-        .find(team)
-        .is_some_and(|team| team.team_member_permissions.iter().any(|path| path == "/key/generate"));
+/// Whether members of a team may do what is asked with their keys of it (`team_member_permissions`).
+pub(super) fn allows(ask: &Ask<'_>, team: &str) -> bool {
+    let named = ask.route.replace("{key}/", "");
+    let found = ask.roster().teams.find(team);
+    let allowed = found.is_some_and(|team| team.team_member_permissions.contains(&named));
     allowed && ask.actor.is_in(ask.roster(), team)
+}
+
+fn no_team(team: &str) -> Refusal {
+    Refusal::bad(format_args!("Unable to find team object in database. Team ID: {team}"))
 }
 
 /// Whether no key has this hash.
@@ -123,11 +136,11 @@ pub(super) fn is_free(ask: &Ask<'_>, hash: &KeyHash) -> Result<(), Refusal> {
     if taken { Err(Refusal::bad("a key like this is there already: choose another")) } else { Ok(()) }
 }
 
-/// Whether a key's names are free and what it names is there.
-pub(super) fn fits(ask: &Ask<'_>, key: &Key) -> Result<(), Refusal> {
+/// Whether a key's names are free, but for those of the key with the hash `own`, and what it names is there.
+pub(super) fn fits(ask: &Ask<'_>, key: &Key, own: &KeyHash) -> Result<(), Refusal> {
     let roster = ask.roster();
     if let Some(alias) = &key.key_alias {
-        let of_another = |found: &KeyHash| *found != key.token;
+        let of_another = |found: &KeyHash| found != own;
         let on_record = roster.key_by_alias(alias).map(|found| found.token);
         let in_file = ask.world.settings.virtual_keys.iter().find(|found| found.alias.as_ref() == Some(alias));
         if on_record.or_else(|| in_file.map(|found| found.hash)).as_ref().is_some_and(of_another) {
@@ -137,7 +150,7 @@ pub(super) fn fits(ask: &Ask<'_>, key: &Key) -> Result<(), Refusal> {
         }
     }
     if let Some(team) = key.team_id.as_deref().filter(|team| !roster.teams.has(*team)) {
-        return Err(Refusal::bad(format_args!("Unable to find team object in database. Team ID: {team}")));
+        return Err(no_team(team));
     }
     if let Some(id) = key.organization_id.as_deref().filter(|id| !roster.organizations.has(*id)) {
         return Err(Refusal::bad(format_args!("Unable to find organization in database. Organization ID: {id}")));

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::live;
 use crate::admin::check::Limit;
 use crate::exchange::World;
-use crate::ledger::{AccountId, Window};
-use crate::roster::{Bounds, Json, Key, KeyType, ModelBudget, Moment, RouteGroup};
+use crate::ledger::{AccountId, Part, Window};
+use crate::roster::{Bounds, Json, Key, KeyType, ModelBudget, Moment};
 use crate::vocabulary::{KeyHash, Now, PicoUsd};
 
 /// A key's row, without its hash.
@@ -137,6 +138,7 @@ impl KeyRow {
     pub fn of(world: &World, key: &Key, now: Now) -> Self {
         let spent = Spent::of(world, key, now);
         let Bounds { max_budget, soft_budget, budget_duration, budget_limits, model_max_budget, .. } = &key.bounds;
+        let of_model = |model: &String| live::part(world, key, &Part::Model(model.clone()), now).0;
         let carried = |name: &str, otherwise: &str| carried(key, name).unwrap_or_else(|| literal(otherwise));
         Self {
             key_name: key.key_name.clone(),
@@ -165,12 +167,12 @@ impl KeyRow {
             budget_limits: budget_limits.iter().map(Limit::from).collect(),
             budget_id: key.budget_id.clone(),
             allowed_cache_controls: carried("allowed_cache_controls", "[]"),
-            allowed_routes: shown_routes(key),
+            allowed_routes: key.shown_routes(),
             key_type: kind(key.key_type),
             allowed_ips: key.allowed_ips.clone(),
             enforced_params: key.enforced_params.clone(),
             tags: key.tags.clone(),
-            model_spend: BTreeMap::new(),
+            model_spend: model_max_budget.keys().map(|model| (model.clone(), of_model(model))).collect(),
             model_max_budget: model_max_budget.iter().map(|(model, one)| (model.clone(), one.into())).collect(),
             model_rpm_limit: key.bounds.model_rpm_limit.clone(),
             model_tpm_limit: key.bounds.model_tpm_limit.clone(),
@@ -231,20 +233,6 @@ fn carried(key: &Key, name: &str) -> Option<Json> {
 
 fn literal(text: &str) -> Json {
     Json::parse(text).unwrap_or_default()
-}
-
-/// As LiteLLM shows the type of a key: by the group of routes that it is for.
-fn shown_routes(key: &Key) -> Vec<String> {
-    if !key.allowed_routes.is_empty() {
-        return key.allowed_routes.clone();
-    }
-    let group = match key.key_type {
-        KeyType::Default => return Vec::new(),
-        KeyType::LlmApi => RouteGroup::Llm,
-        KeyType::Management => RouteGroup::Management,
-        KeyType::ReadOnly => RouteGroup::Info,
-    };
-    vec![group.as_str().to_owned()]
 }
 
 /// The name of a type of key.

@@ -96,6 +96,7 @@ impl Build<'_> {
             price_file: self.price_file(),
             metrics_auth: truth(self.litellm, "require_auth_for_metrics_endpoint"),
             key_header: text(self.general, "litellm_key_header_name").map(|name| name.to_ascii_lowercase()),
+            admin: self.admin(),
             keeping: self.keeping(),
             http: limits::http(self.general),
             deadlines: limits::deadlines(self.general, self.router, self.litellm),

@@ -56,7 +56,7 @@ pub(super) const KEYS: &[Key] = &[
         "general_settings.data_dir",
         Kind::File,
         "none: everything is kept in memory",
-        "The directory in which spend and budgets outlive the process; --data-dir wins. Read at the start.",
+        "The directory in which spend, budgets and keys that are made outlive the process; --data-dir wins. Read at the start.",
         "/var/lib/tollgate",
     )
     .in_comment(),
@@ -74,6 +74,22 @@ pub(super) const KEYS: &[Key] = &[
         "How long the rows of single requests are kept in data_dir; sums by day stay.",
         "90d",
     ),
+    Key::new(
+        "general_settings.admin_port",
+        Kind::Count { min: 0, max: 65_535 },
+        "none: the management API is on the same port as calls",
+        "A port for the management API, with health and metrics: then it is there alone. 0 takes a free one. Read at the start.",
+        "4001",
+    )
+    .in_comment(),
+    Key::new(
+        "general_settings.admin_host",
+        Kind::Text,
+        "127.0.0.1",
+        "The address that admin_port is on.",
+        "127.0.0.1",
+    )
+    .in_comment(),
     Key::new("general_settings.max_request_size_mb", MEGABYTES, "32", "The largest request body, in MiB.", "32"),
     Key::new(
         "general_settings.max_reply_size_mb",

@@ -44,7 +44,11 @@ pub fn status_with(fault: &Fault, budget_status: u16) -> u16 {
     match fault.kind {
         Kind::NoKey | Kind::MalformedKey | Kind::UnknownKey | Kind::ExpiredKey | Kind::BlockedKey => 401,
         Kind::NeedsMasterKey => 401,
-        Kind::AddressNotAllowed | Kind::ModelNotAllowed | Kind::ScopeModelNotAllowed(_) | Kind::SwitchedOff => 403,
+        Kind::AddressNotAllowed
+        | Kind::RouteNotAllowed
+        | Kind::ModelNotAllowed
+        | Kind::ScopeModelNotAllowed(_)
+        | Kind::SwitchedOff => 403,
         Kind::UnknownModel | Kind::BadRequest | Kind::BadJson | Kind::DoubtfulFraming | Kind::PriceUnknown => 400,
         Kind::TooLarge => 413,
         Kind::UnsupportedMedia => 415,
@@ -65,9 +69,12 @@ pub fn status_with(fault: &Fault, budget_status: u16) -> u16 {
 /// The `type` of the error object.
 fn type_of(fault: &Fault) -> &'static str {
     match fault.kind {
-        Kind::NoKey | Kind::MalformedKey | Kind::BlockedKey | Kind::AddressNotAllowed | Kind::NeedsMasterKey => {
-            "auth_error"
-        }
+        Kind::NoKey
+        | Kind::MalformedKey
+        | Kind::BlockedKey
+        | Kind::AddressNotAllowed
+        | Kind::RouteNotAllowed
+        | Kind::NeedsMasterKey => "auth_error",
         Kind::UnknownKey => "token_not_found_in_db",
         Kind::ExpiredKey => "expired_key",
         Kind::ModelNotAllowed => "key_model_access_denied",
