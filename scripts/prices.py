@@ -32,7 +32,17 @@ METERS = {
     "output_cost_per_image_token": "image_out",
     "input_cost_per_query": "request",
     "input_cost_per_request": "request",
+    "input_cost_per_second": "second_in",
+    "output_cost_per_second": "second_out",
+    "input_cost_per_character": "character",
+    "input_cost_per_image": "picture",
+    "output_cost_per_image": "picture",
+    "input_cost_per_pixel": "pixel",
+    "output_cost_per_pixel": "pixel",
+    "search_context_cost_per_query": "search",
 }
+# Charged in the place of an answer's tokens; zero says nothing.
+UNITS = {"second_in", "second_out", "character", "picture", "pixel"}
 ORDER = list(dict.fromkeys(METERS.values()))
 
 # The first catalogue's provider names that mean the same vendor and prices.
@@ -67,7 +77,7 @@ def main():
     first = first_rows(load(source / "litellm.model_prices_and_context_window.json"))
     second = second_rows(load(source / "models.dev.api.json"))
     report(first, second)
-    print("# 1. Token prices: provider/model, mode, most input tokens, most output tokens, USD per million units.")
+    print("# 1. Prices: provider/model, mode, most input tokens, most output tokens, USD per million units.")
     print("# 2. A price is `meter[@above-so-many-prompt-tokens][/service-tier]=USD`. Sorted. Printed by scripts/prices.py.")
     for key in sorted(first.keys() | second.keys(), key=lambda key: key.encode()):
         print(line(key, merged(first.get(key), second.get(key))))
@@ -131,7 +141,7 @@ def first_rows(catalogue):
     # A name with its provider in front is the more specific one: it comes last and stays.
     for model, entry in sorted(catalogue.items(), key=lambda item: ("/" in item[0], item[0])):
         rates = first_rates(entry)
-        if entry.get("mode", "chat") in MODES and any(meter in ("in", "out") for meter, _, _ in rates):
+        if entry.get("mode", "chat") in MODES and any(meter != "search" for meter, _, _ in rates):
             limits = limit(entry, "max_input_tokens"), limit(entry, "max_output_tokens")
             rows[key_of(*first_name(entry["litellm_provider"], model))] = (entry.get("mode", "chat"), *limits, rates)
     return rows
@@ -153,12 +163,18 @@ def first_rates(entry):
     inclusive = entry.get("litellm_provider") in INCLUSIVE_THRESHOLDS
     for field in sorted(entry, key=lambda field: list(METERS).index(field) if field in METERS else 99):
         found = rate_of(field, inclusive)
-        if found and isinstance(entry[field], Decimal):
-            rates[found] = entry[field] * MILLION
+        price = entry[field]["search_context_size_medium"] if field == "search_context_cost_per_query" else entry[field]
+        if found and isinstance(price, Decimal) and is_charged(found[0], price, entry.get("mode", "chat")):
+            rates[found] = price * MILLION
     tiers = [tier for tier in entry.get("tiered_pricing", []) if "range" in tier and "input_cost_per_token" in tier]
     for tier in tiers:
         rates.update(bracket_rates(tier, tiers))
     return rates
+
+
+def is_charged(meter, price, mode):
+    """A price of a picture means one that is seen where a model does not draw."""
+    return meter not in UNITS or price > 0 and (meter not in ("picture", "pixel") or mode.startswith("image_"))
 
 
 def rate_of(field, inclusive):

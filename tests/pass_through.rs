@@ -113,9 +113,15 @@ fn answer(asked: &Asked) -> Vec<u8> {
             chunked("application/json", &format!("[{FLASH}\n]\n"))
         }
         "/v2/chat" => json(COMMAND),
+        "/v2/rerank" => json(
+            r#"{"results":[{"index":0,"relevance_score":0.9}],"meta":{"api_version":{"version":"2"},"billed_units":{"search_units":3}}}"#,
+        ),
         "/v1/audio/speech" => chunked("audio/mpeg", "ID3 not really sound"),
         "/v1/audio/transcriptions" if memchr_contains(&asked.body, b"srt") => {
             whole(200, "text/plain", b"1\n00:00 Hi\n")
+        }
+        "/v1/audio/transcriptions" if memchr_contains(&asked.body, b"whisper-1") => {
+            json(r#"{"text":"Hi","duration":9.0,"segments":[]}"#)
         }
         "/v1/audio/transcriptions" => {
             json(r#"{"text":"Hi","usage":{"type":"tokens","input_tokens":100,"output_tokens":10,"total_tokens":110}}"#)
@@ -206,7 +212,7 @@ fn config(upstream: SocketAddr) -> String {
         )
     };
     format!(
-        "model_list:\n{}{}{}{}{}{}general_settings:\n  pass_through_endpoints:\n\
+        "model_list:\n{}{}{}{}{}{}{}{}{}{}general_settings:\n  pass_through_endpoints:\n\
          {}{}router_settings:\n  num_retries: 0\nvirtual_keys:\n{}{}{}{}",
         deployment("own-gpt", "openai/gpt-4o", "/v1"),
         deployment("own-claude", "anthropic/claude-sonnet-4-20250514", ""),
@@ -214,6 +220,10 @@ fn config(upstream: SocketAddr) -> String {
         deployment("own-command", "cohere/command-r-plus-08-2024", ""),
         deployment("own-azure", "azure/house-model", ""),
         deployment("ears", "openai/gpt-4o-transcribe", "/v1"),
+        deployment("old-ears", "openai/whisper-1", "/v1"),
+        deployment("voice", "openai/tts-1", "/v1"),
+        deployment("brush", "openai/gpt-image-1", "/v1"),
+        deployment("order", "cohere/rerank-v3.5", ""),
         format_args!(
             "    - path: /own/tool\n      target: http://{upstream}/own/base\n      include_subpath: true\n      \
              cost_per_request: 0.5\n      headers: {{authorization: bearer {OURS}}}\n"
@@ -433,6 +443,39 @@ fn sound_and_pictures_go_in_forms_with_the_providers_model() {
     assert_eq!((speech.status, speech.text().as_str()), (200, "ID3 not really sound"));
     assert_eq!(speech.header("content-type"), Some("audio/mpeg"));
     assert_eq!(desk.upstream.last().body, br#"{"model":"gpt-4o","input":"Hi","voice":"a"}"#);
+}
+
+#[test]
+fn what_is_not_counted_in_tokens_is_charged_by_its_units() {
+    let desk = Desk::open("pass-units");
+    let forms = "content-type: multipart/form-data; boundary=b\r\n";
+    let json = "content-type: application/json\r\n";
+    let heard = form(&[("model", "old-ears")]);
+    let edited = form(&[("model", "brush"), ("n", "2"), ("quality", "high"), ("size", "1024x1024")]);
+    let spoken = r#"{"model":"voice","input":"Good day","voice":"a"}"#;
+    let ranked = r#"{"model":"order","query":"q","documents":["a","b"]}"#;
+    for (index, (path, kind, body, how, dollars)) in [
+        // Nine seconds at 0.0001, as the answer tells.
+        ("/v1/audio/transcriptions", forms, heard.as_str(), "reported", "0.0009"),
+        // Two pictures at 0.167: their price goes by quality and size, and the answer counts nothing.
+        ("/v1/images/edits", forms, edited.as_str(), "estimated", "0.334"),
+        // Eight characters at 15 millionths.
+        ("/v1/audio/speech", json, spoken, "estimated", "0.00012"),
+        // Three searches at 0.002.
+        ("/v1/rerank", json, ranked, "reported", "0.006"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = desk.ask("POST", path, FREE, kind, body.as_bytes());
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        let receipt = desk.receipt(index + 1);
+        assert_eq!(receipt.usage.as_deref(), Some(how), "{path}: {receipt:?}");
+        assert_eq!(receipt.cost(), PicoUsd::parse(dollars).unwrap(), "{path}: {receipt:?}");
+    }
+    let before = desk.upstream.count();
+    let poor = desk.ask("POST", "/v1/images/edits", POOR, forms, edited.as_bytes());
+    assert_eq!((poor.status, desk.upstream.count()), (422, before), "{}", poor.text());
 }
 
 #[test]

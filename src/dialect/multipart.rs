@@ -21,9 +21,20 @@ pub struct Form {
     pub model: Option<Span>,
     /// The value of `stream`.
     pub stream: Option<Span>,
-    /// The names of all fields.
-    pub names: Vec<String>,
+    /// All fields, in order.
+    pub fields: Vec<FormField>,
     boundary: String,
+}
+
+/// A field of a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormField {
+    /// Its name.
+    pub name: String,
+    /// Where its value stands in the body.
+    pub value: Span,
+    /// Whether it is a file.
+    pub is_file: bool,
 }
 
 impl Form {
@@ -36,7 +47,7 @@ impl Form {
             let text = "this path takes a form: send multipart/form-data with a boundary";
             Fault::client(Kind::UnsupportedMedia, text).param("content-type")
         })?;
-        let mut form = Self { model: None, stream: None, names: Vec::new(), boundary };
+        let mut form = Self { model: None, stream: None, fields: Vec::new(), boundary };
         match form.parts(body) {
             Some(true) => Ok(form),
             Some(false) => {
@@ -83,10 +94,10 @@ impl Form {
             if !self.field(&name, is_file, value) {
                 return Some(false);
             }
-            if self.names.len() >= PARTS_MAX {
+            if self.fields.len() >= PARTS_MAX {
                 return None;
             }
-            self.names.push(name);
+            self.fields.push(FormField { name, value, is_file });
             at = end + start.len();
         }
     }

@@ -6,6 +6,7 @@ use super::enter::Common;
 use super::keep::SoFar;
 use super::plan::Planned;
 use super::reply::Reply;
+use super::units;
 use crate::chat::Produced;
 use crate::ledger::{Bookings, Ledger, Manner, Outcome, Receipt};
 use crate::pricing::{prompt, tokens};
@@ -70,7 +71,12 @@ impl Planned {
         let Some(current) = &self.current else { return Bill::nothing(usage) };
         let world = &self.common.world;
         let model = world.deployments[current.deployment].upstream_model(self.captured.as_deref());
-        let price = world.price(current.deployment, &model).filter(|price| price.is_known());
+        // Who reports tokens charges for them; who does not may have a price list by quality and size.
+        let drawn = match usage {
+            Metered::Reported(Usage { completion: 1.., .. }) => None,
+            _ => world.drawn_price(current.deployment, &model, &self.request),
+        };
+        let price = drawn.or_else(|| world.price(current.deployment, &model)).filter(|price| price.is_known());
         let (cost, input_cost) = match (usage.usage(), &price) {
             (Some(usage), Some(price)) => {
                 let cost = price.cost(usage, self.tier());
@@ -105,12 +111,13 @@ impl Planned {
             // Sent, and no failure came back: the client left while the provider worked.
             Reply::Stream(_) | Reply::Waiting | Reply::Json(_) | Reply::Foreign(_) => (Metered::Absent, &nothing),
         };
-        match metered {
+        let counted = match metered {
             Metered::Reported(_) | Metered::Estimated(_) => metered,
             Metered::Absent if self.request.form.is_some() => metered,
             Metered::Absent => Metered::Estimated(self.count(None, produced)),
             Metered::Partial(seen) => Metered::Estimated(self.count(Some(seen), produced)),
-        }
+        };
+        units::filled(counted, &self.request)
     }
 
     /// Counts what was not reported; what was reported in part stands where it is the larger.

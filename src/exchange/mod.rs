@@ -40,6 +40,7 @@ mod spend;
 mod switch;
 mod trail;
 mod visitor;
+mod units;
 mod way;
 mod wishes;
 mod world;

@@ -17,7 +17,7 @@ use super::party::{Party, Whose};
 use super::pass::Pass;
 use super::reply::Reply;
 use super::trail::Leg;
-use super::{Deployment, World, estimate};
+use super::{Deployment, World, estimate, units};
 use crate::config::UnknownPrice;
 use crate::dialect::openai::Request;
 use crate::json;
@@ -435,13 +435,19 @@ impl Planned {
         }
         for index in deployments {
             let deployment = &world.deployments[index];
-            let price = world.price(index, &deployment.upstream_model(captured));
-            match price.filter(|price| price.is_known()) {
-                Some(price) => offers.add(&self.request, deployment, price),
-                None if world.settings.unknown_price == UnknownPrice::Refuse => {
+            let model = deployment.upstream_model(captured);
+            let drawn = world.drawn_price(index, &model, &self.request);
+            let price = world.price(index, &model).filter(|price| price.is_known());
+            match (price, drawn) {
+                (Some(price), None) | (None, Some(price)) => offers.add(&self.request, deployment, price),
+                (Some(price), Some(drawn)) => {
+                    offers.add(&self.request, deployment, price);
+                    offers.add(&self.request, deployment, drawn);
+                }
+                (None, None) if world.settings.unknown_price == UnknownPrice::Refuse => {
                     return Err(unknown_price(&self.request.model));
                 }
-                None => {}
+                (None, None) => {}
             }
         }
         Ok(offers)
@@ -449,7 +455,7 @@ impl Planned {
 
     /// The answer's side is each deployment's own.
     pub(super) fn demand(&self, prompt: u64) -> Demand {
-        Demand { prompt, completion: 0, tier: self.tier(), media: Media::Mixed }
+        Demand { prompt, completion: 0, tier: self.tier(), media: Media::Mixed, units: units::most(&self.request) }
     }
 
     /// The service tier that the client asked for.

@@ -12,8 +12,10 @@ use super::caller::{Live, Standing};
 use super::mask::Mask;
 use super::party::{Accounts, recorded_group};
 use super::switch::{OffUntil, Switches};
+use super::units;
 use crate::config::{self, CustomerBudget, Settings};
 use crate::dialect::Endpoint;
+use crate::dialect::openai::Request;
 use crate::ledger::{AccountId, Memory, Part, Scope, Terms, Upstream, Window};
 use crate::policy::{DeploymentLimits, KeyRing};
 use crate::pricing::{Book, Price};
@@ -233,6 +235,18 @@ impl World {
         let (_, budget) = self.settings.tag_budgets.iter().find(|(name, _)| name == tag)?;
         let duration = budget.duration.clone();
         Some(Bounds { max_budget: Some(budget.max), budget_duration: duration, ..Bounds::default() })
+    }
+
+    /// What a deployment charges for pictures of the quality and size that are asked for; None: there is no such price.
+    pub(super) fn drawn_price(&self, deployment: usize, model: &str, request: &Request) -> Option<Arc<Price>> {
+        let names = units::drawn_as(request);
+        let entry = self.deployments.get(deployment).filter(|_| !names.is_empty())?;
+        if !entry.settings.prices.is_empty() {
+            return None;
+        }
+        let model = entry.settings.base_model.as_deref().unwrap_or(model);
+        let find = |name: String| self.book.find(&entry.settings.provider, &format!("{name}/{model}"));
+        names.into_iter().find_map(find).map(Arc::new)
     }
 
     /// What a deployment charges for a model; None: nobody knows.

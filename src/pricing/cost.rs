@@ -2,7 +2,7 @@
 
 use super::price::{Bracket, Price};
 use super::rate::{Meter, ServiceTier};
-use crate::vocabulary::{PicoUsd, Usage};
+use crate::vocabulary::{PicoUsd, Units, Usage};
 
 /// What an exchange cost, exactly. `input` and `output` add up to `total`; the others are parts of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Demand {
     pub tier: ServiceTier,
     /// What the prompt is made of.
     pub media: Media,
+    /// The most that is counted besides tokens.
+    pub units: Units,
 }
 
 /// What a prompt is made of.
@@ -46,7 +48,7 @@ pub enum Media {
 impl Demand {
     /// A text prompt at the standard tier.
     pub const fn text(prompt: u64, completion: u64) -> Self {
-        Self { prompt, completion, tier: ServiceTier::Standard, media: Media::Text }
+        Self { prompt, completion, tier: ServiceTier::Standard, media: Media::Text, units: Units::NONE }
     }
 }
 
@@ -55,11 +57,46 @@ impl Price {
     ///
     /// A cost the provider reported wins when above zero. Otherwise each token is charged once: parts of a total are
     /// cut to what is left of it, cache first, then audio, images, reasoning. A prompt above a threshold is charged,
-    /// with its completion, wholly at the prices above it.
+    /// with its completion, wholly at the prices above it. Who charges for the tokens of an answer does not charge for its
+    /// seconds, characters and pictures too; searches of the web come on top.
     pub fn cost(&self, usage: &Usage, tier: ServiceTier) -> Cost {
         match usage.cost {
             Some(reported) if reported > PicoUsd::ZERO => Cost { total: reported, output: reported, ..Cost::default() },
-            Some(_) | None => self.cost_of_tokens(usage, Bracket { prompt: usage.prompt, tier }),
+            Some(_) | None => self.cost_of_all(usage, Bracket { prompt: usage.prompt, tier }),
+        }
+    }
+
+    fn cost_of_all(&self, usage: &Usage, bracket: Bracket) -> Cost {
+        let mut cost = self.cost_of_tokens(usage, bracket);
+        if usage.units != Units::NONE && cost.output == PicoUsd::ZERO {
+            cost.output = self.cost_of_units(&usage.units, bracket);
+        }
+        let fees = self.fees(&usage.units, bracket);
+        cost.input = cost.input.plus(fees);
+        cost.total = cost.input.plus(cost.output);
+        cost
+    }
+
+    /// Seconds, characters and pictures.
+    fn cost_of_units(&self, units: &Units, bracket: Bracket) -> PicoUsd {
+        let either = |first, second| match self.at(first, bracket) {
+            PicoUsd::ZERO => (self.at(second, bracket), true),
+            each => (each, false),
+        };
+        let (second, _) = either(Meter::SecondOut, Meter::SecondIn);
+        let seconds = PicoUsd(second.times(units.millis).0.saturating_add(999).div_euclid(1000));
+        let spoken = self.at(Meter::Character, bracket).times(units.characters);
+        let (each, by_pixel) = either(Meter::Picture, Meter::Pixel);
+        let drawn = each.times(if by_pixel { units.pixels } else { units.pictures });
+        [seconds, spoken, drawn].into_iter().sum()
+    }
+
+    /// What comes on top: the request's own fee, or one for each search among documents, and searches of the web.
+    fn fees(&self, units: &Units, bracket: Bracket) -> PicoUsd {
+        let request = self.at(Meter::Request, bracket).times(units.queries.max(1));
+        match units.searches {
+            0 => request,
+            searches => request.plus(self.at(Meter::Search, bracket).times(searches)),
         }
     }
 
@@ -75,7 +112,7 @@ impl Price {
             .plus(price(Meter::CacheWrite1h, prompt.take(usage.cache_write_1h)));
         let media_in =
             price(Meter::AudioIn, prompt.take(usage.audio_in)).plus(price(Meter::ImageIn, prompt.take(usage.image_in)));
-        let plain_in = price(Meter::Input, prompt.0).plus(price(Meter::Request, 1));
+        let plain_in = price(Meter::Input, prompt.0);
 
         let mut completion = Remainder(usage.completion);
         let media_out = price(Meter::AudioOut, completion.take(usage.audio_out))
@@ -117,8 +154,8 @@ impl Price {
             Media::Mixed => text.max(dearest(&[Meter::AudioIn, Meter::ImageIn])),
         };
         let output = dearest(&[Meter::Output, Meter::Reasoning, Meter::AudioOut, Meter::ImageOut]);
-        let fee = self.at(Meter::Request, bracket);
-        input.times(demand.prompt).plus(output.times(demand.completion)).plus(fee)
+        let answer = output.times(demand.completion).max(self.cost_of_units(&demand.units, bracket));
+        input.times(demand.prompt).plus(answer).plus(self.fees(&demand.units, bracket))
     }
 }
 

@@ -118,16 +118,23 @@ fn rates() -> impl Strategy<Value = Vec<Rate>> {
     prop::collection::vec(rate, 0..30)
 }
 
+prop_compose! {
+    fn units()(some in prop::bool::ANY, of in prop::array::uniform6(0_u64..100_000)) -> Units {
+        let [millis, characters, pictures, pixels, queries, searches] = of;
+        if some { Units { millis, characters, pictures, pixels, queries, searches } } else { Units::NONE }
+    }
+}
+
 fn count() -> impl Strategy<Value = u64> {
     prop_oneof![0_u64..1000, 127_990_u64..128_010, 0_u64..2_000_000, Just(u64::MAX)]
 }
 
 prop_compose! {
-    fn usages()(totals in [count(), count()], parts in prop::array::uniform8(count())) -> Usage {
+    fn usages()(totals in [count(), count()], parts in prop::array::uniform8(count()), units in units()) -> Usage {
         let [prompt, completion] = totals;
         let [cache_read, cache_write, cache_write_1h, audio_in, image_in, reasoning, audio_out, image_out] = parts;
         Usage { prompt, completion, cache_read, cache_write, cache_write_1h, audio_in, image_in, reasoning, audio_out,
-                image_out, cost: None }
+                image_out, cost: None, units }
     }
 }
 
@@ -153,7 +160,22 @@ fn oracle(price: &Price, usage: &Usage, tier: ServiceTier) -> i128 {
     ];
     let output =
         [(Meter::AudioOut, usage.audio_out), (Meter::ImageOut, usage.image_out), (Meter::Reasoning, usage.reasoning)];
-    side(usage.prompt, &input, Meter::Input) + side(usage.completion, &output, Meter::Output) + each(Meter::Request)
+    let units = &usage.units;
+    let fees =
+        each(Meter::Request) * i128::from(units.queries.max(1)) + each(Meter::Search) * i128::from(units.searches);
+    let answered = side(usage.completion, &output, Meter::Output);
+    let answer = if answered > 0 { answered } else { in_units(each, units) };
+    side(usage.prompt, &input, Meter::Input) + answer + fees
+}
+
+fn in_units(each: impl Fn(Meter) -> i128, units: &Units) -> i128 {
+    let count = i128::from;
+    let second = if each(Meter::SecondOut) > 0 { each(Meter::SecondOut) } else { each(Meter::SecondIn) };
+    let drawn = match each(Meter::Picture) {
+        0 => each(Meter::Pixel) * count(units.pixels),
+        picture => picture * count(units.pictures),
+    };
+    (second * count(units.millis) + 999) / 1000 + each(Meter::Character) * count(units.characters) + drawn
 }
 
 proptest! {
@@ -178,6 +200,7 @@ proptest! {
             completion: usage.completion.saturating_add(spare[1]),
             tier: ServiceTier::Priority,
             media: Media::Mixed,
+            units: usage.units,
         };
         let served = if asked { ServiceTier::Priority } else { STANDARD };
         prop_assert!(price.cost(&usage, served).total <= price.worst_case(&demand));
@@ -192,7 +215,8 @@ proptest! {
         let key = table.lines().nth(row + 2).and_then(|line| line.split('\t').next()).unwrap();
         let price = Book::builtin().find("", key).unwrap();
         let text = Usage { audio_in: 0, image_in: 0, ..usage };
-        let worst = price.worst_case(&Demand::text(usage.prompt, usage.completion));
+        let demand = Demand { units: usage.units, ..Demand::text(usage.prompt, usage.completion) };
+        let worst = price.worst_case(&demand);
         prop_assert!(price.cost(&text, STANDARD).total <= worst);
     }
 }

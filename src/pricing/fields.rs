@@ -2,7 +2,7 @@
 
 use super::rate::{Meter, ServiceTier, TIERS};
 
-const METERS: [(&str, Meter); 12] = [
+const METERS: [(&str, Meter); 19] = [
     ("input_cost_per_token", Meter::Input),
     ("output_cost_per_token", Meter::Output),
     ("cache_read_input_token_cost", Meter::CacheRead),
@@ -15,13 +15,24 @@ const METERS: [(&str, Meter); 12] = [
     ("output_cost_per_image_token", Meter::ImageOut),
     ("input_cost_per_request", Meter::Request),
     ("input_cost_per_query", Meter::Request),
+    ("input_cost_per_second", Meter::SecondIn),
+    ("output_cost_per_second", Meter::SecondOut),
+    ("input_cost_per_character", Meter::Character),
+    ("input_cost_per_image", Meter::Picture),
+    ("output_cost_per_image", Meter::Picture),
+    ("input_cost_per_pixel", Meter::Pixel),
+    ("output_cost_per_pixel", Meter::Pixel),
 ];
+
+/// The object that holds the prices of a search of the web by how much context it brings, and its usual one.
+pub(super) const SEARCHES: &str = "search_context_cost_per_query";
+pub(super) const USUAL_SEARCH: &str = "search_context_size_medium";
 
 /// An older name of the cache read price; yields to the newer one.
 pub(super) const CACHE_HIT: &str = "input_cost_per_token_cache_hit";
 
-/// Whether a field of this name is a price that is charged here. Prices per second, character, picture or search are
-/// known to LiteLLM but are not: no usage carries those counts.
+/// Whether a field of this name is a price that is charged here. Prices of batches, pages and films are known to LiteLLM but
+/// are not: nothing that is served here uses them.
 pub fn is_price_field(name: &str) -> bool {
     parse(name).is_some()
 }
@@ -75,6 +86,8 @@ mod tests {
             ("cache_creation_input_token_cost_above_1hr_above_200k_tokens", (CacheWrite1h, 200_000, Standard)),
             ("output_cost_per_reasoning_token_flex", (Reasoning, 0, Flex)),
             ("input_cost_per_token_cache_hit", (CacheRead, 0, Standard)),
+            ("output_cost_per_image", (Meter::Picture, 0, Standard)),
+            ("output_cost_per_second", (Meter::SecondOut, 0, Standard)),
         ] {
             assert_eq!(parse(name), Some(parsed), "{name}");
         }
@@ -83,10 +96,10 @@ mod tests {
     #[test]
     fn prices_of_what_no_usage_counts_are_not_charged() {
         for name in [
-            "input_cost_per_second",
             "input_cost_per_token_batches",
             "input_cost_per_token_above_200k_tokens_batches",
-            "output_cost_per_image",
+            "output_cost_per_second_1080p",
+            "ocr_cost_per_page",
             "cache_creation_input_token_cost_above_12hr",
             "input_cost_per_token_above_k_tokens",
             "input_cost_per_token_above_99999999999999999999_tokens",

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::price::{self, Limits, Price};
-use super::rate::Rate;
+use super::rate::{Meter, Rate, ServiceTier};
 use super::{fields, names, table};
 use crate::vocabulary::PicoUsd;
 
@@ -122,8 +122,28 @@ impl<'a> Entry<'a> {
         let most_out = self.count("max_output_tokens").or_else(|| self.count("max_tokens"));
         let limits = Limits { max_input_tokens: self.count("max_input_tokens"), max_output_tokens: most_out };
         let mode = self.text("mode").filter(|mode| !mode.contains(char::is_control)).map(Into::into);
-        let rates = rates.into_iter().map(|rate| self.at_its_threshold(rate)).chain(self.brackets()?);
+        let rates = rates.into_iter().filter(|rate| self.sells(rate.meter)).chain(self.search()?);
+        let rates = rates.map(|rate| self.at_its_threshold(rate)).chain(self.brackets()?);
         Ok(Price::new(rates, limits, mode))
+    }
+
+    /// A price of a picture means one that is seen where a model does not draw.
+    fn sells(&self, meter: Meter) -> bool {
+        !matches!(meter, Meter::Picture | Meter::Pixel)
+            || self.text("mode").is_some_and(|mode| mode.starts_with("image_"))
+    }
+
+    /// The price of a search of the web that brings the usual context.
+    fn search(&self) -> Result<Option<Rate>, PriceFileError> {
+        let Some(list) = self.fields.get(fields::SEARCHES).filter(|list| list.get() != "null") else { return Ok(None) };
+        let place = |name: &str| path(self.model, &format!("{}{name}", fields::SEARCHES));
+        let sizes: Object<'_> = serde_json::from_str(list.get())
+            .map_err(|_| PriceFileError::new(place(""), format!("expected an object, found {}", shown(list))))?;
+        let Some(value) = sizes.get(fields::USUAL_SEARCH).filter(|value| value.get() != "null") else {
+            return Ok(None);
+        };
+        let each = money(value, || place(&format!(".{}", fields::USUAL_SEARCH)))?;
+        Ok(Some(Rate { meter: Meter::Search, above: 0, tier: ServiceTier::Standard, each }))
     }
 
     /// One vendor charges the higher price from the threshold on, the others above it.

@@ -12,6 +12,7 @@ mod names;
 mod price;
 pub mod prompt;
 mod rate;
+pub mod sound;
 mod table;
 pub mod tokens;
 

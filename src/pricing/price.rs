@@ -73,7 +73,14 @@ impl Price {
     pub(super) fn at(&self, meter: Meter, bracket: Bracket) -> PicoUsd {
         let listed = self.listed(meter, bracket);
         match meter {
-            Meter::Input | Meter::Request => listed.unwrap_or_default(),
+            Meter::Input
+            | Meter::Request
+            | Meter::SecondIn
+            | Meter::SecondOut
+            | Meter::Character
+            | Meter::Picture
+            | Meter::Pixel
+            | Meter::Search => listed.unwrap_or_default(),
             Meter::CacheRead | Meter::CacheWrite | Meter::AudioIn | Meter::ImageIn => {
                 listed.unwrap_or_else(|| self.at(Meter::Input, bracket))
             }
@@ -126,6 +133,10 @@ impl Price {
 pub(super) fn rates_of<'a>(prices: impl Iterator<Item = (&'a str, PicoUsd)> + Clone) -> Vec<Rate> {
     let rate = |(name, each): (&str, PicoUsd)| {
         let (meter, above, tier) = fields::parse(name)?;
+        // Some lists price one side of a picture or a second and put nothing for the other.
+        if each == PicoUsd::ZERO && meter.is_unit() {
+            return None;
+        }
         Some(Rate { meter, above, tier, each })
     };
     let (older, newer): (Vec<_>, Vec<_>) = prices.partition(|(name, _)| *name == fields::CACHE_HIT);
@@ -136,16 +147,9 @@ fn replaces(own: &Rate, published: &Rate) -> bool {
     let is_general = own.above == 0 && own.tier == ServiceTier::Standard;
     let covers = match own.meter {
         Meter::Input => published.meter.is_prompt_side(),
-        Meter::Output => !published.meter.is_prompt_side(),
-        Meter::CacheRead
-        | Meter::CacheWrite
-        | Meter::CacheWrite1h
-        | Meter::Reasoning
-        | Meter::AudioIn
-        | Meter::AudioOut
-        | Meter::ImageIn
-        | Meter::ImageOut
-        | Meter::Request => own.meter == published.meter,
+        Meter::Output => published.meter.is_answer_side(),
+        meter if meter.is_unit() => published.meter.is_unit(),
+        _ => own.meter == published.meter,
     };
     own.is_rival(published) || (is_general && covers)
 }
@@ -225,6 +229,6 @@ mod tests {
         let price = Price::from_fields(&fields(&[("input_cost_per_token", "-1")]), None);
         assert_eq!(price.each(Meter::Input, 0, STANDARD), PicoUsd::ZERO);
         assert!(price.is_known());
-        assert!(!Price::from_fields(&fields(&[("input_cost_per_second", "1")]), None).is_known());
+        assert!(!Price::from_fields(&fields(&[("ocr_cost_per_page", "1")]), None).is_known());
     }
 }

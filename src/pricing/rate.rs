@@ -2,7 +2,7 @@
 
 use crate::vocabulary::PicoUsd;
 
-/// What is counted. All but [`Meter::Request`] count tokens.
+/// What is counted. Those up to [`Meter::ImageOut`] count tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Meter {
     /// Prompt tokens that no other meter counts.
@@ -25,12 +25,24 @@ pub enum Meter {
     ImageIn,
     /// Completion tokens that are images.
     ImageOut,
-    /// The request itself, whatever its size (rerankers, some searching models).
+    /// The request itself, whatever its size (rerankers by their own count, some searching models).
     Request,
+    /// A second of sound that is heard, or of the provider's work.
+    SecondIn,
+    /// A second of sound, where it is priced by what comes out.
+    SecondOut,
+    /// A character that is spoken.
+    Character,
+    /// A picture that is drawn.
+    Picture,
+    /// A pixel that is drawn.
+    Pixel,
+    /// A search of the web.
+    Search,
 }
 
 /// Every meter with its name in the price table.
-pub(super) const METERS: [(Meter, &str); 11] = [
+pub(super) const METERS: [(Meter, &str); 17] = [
     (Meter::Input, "in"),
     (Meter::Output, "out"),
     (Meter::CacheRead, "cached"),
@@ -42,10 +54,16 @@ pub(super) const METERS: [(Meter, &str); 11] = [
     (Meter::ImageIn, "image_in"),
     (Meter::ImageOut, "image_out"),
     (Meter::Request, "request"),
+    (Meter::SecondIn, "second_in"),
+    (Meter::SecondOut, "second_out"),
+    (Meter::Character, "character"),
+    (Meter::Picture, "picture"),
+    (Meter::Pixel, "pixel"),
+    (Meter::Search, "search"),
 ];
 
 impl Meter {
-    /// Whether the prompt is what this meter counts. A request's own fee belongs to the prompt.
+    /// Whether the prompt's tokens are what this meter counts. A request's own fee belongs to the prompt.
     pub(super) fn is_prompt_side(self) -> bool {
         match self {
             Self::Input
@@ -55,8 +73,18 @@ impl Meter {
             | Self::AudioIn
             | Self::ImageIn
             | Self::Request => true,
-            Self::Output | Self::Reasoning | Self::AudioOut | Self::ImageOut => false,
+            _ => false,
         }
+    }
+
+    /// Whether it counts what is charged in the place of an answer's tokens.
+    pub(super) fn is_unit(self) -> bool {
+        matches!(self, Self::SecondIn | Self::SecondOut | Self::Character | Self::Picture | Self::Pixel)
+    }
+
+    /// Whether the answer's tokens are what this meter counts.
+    pub(super) fn is_answer_side(self) -> bool {
+        matches!(self, Self::Output | Self::Reasoning | Self::AudioOut | Self::ImageOut)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::members::Members;
 use super::{Ask, CallApi, Target, Written};
 use crate::chat::{Broken, Raw, Str, UpstreamError};
-use crate::vocabulary::{Fault, Kind, Metered, PicoUsd, Usage};
+use crate::vocabulary::{self, Fault, Kind, Metered, PicoUsd, Usage};
 
 /// A vendor's rerank call.
 pub(super) struct Rerank {
@@ -374,8 +374,11 @@ fn read(body: &[u8], request: &[u8]) -> Result<(Bytes, Metered), Broken> {
 fn metered(reply: &Reply<'_>) -> Metered {
     let meta: Option<Meta<'_>> = reply.meta.and_then(|meta| serde_json::from_str(meta.get()).ok());
     let meta = meta.unwrap_or(Meta { tokens: None, billed_units: None });
+    let searched = meta.billed_units.and_then(|counts| counts.search_units);
+    let queries = searched.map_or(0, |number| number as u64);
+    let units = vocabulary::Units { queries, ..vocabulary::Units::NONE };
     let usage = [meta.tokens, reply.usage, meta.billed_units].into_iter().flatten().find_map(|counts| counts.metered());
-    usage.map_or(Metered::Absent, Metered::Reported)
+    usage.map_or(Metered::Absent, |usage| Metered::Reported(Usage { units, ..usage }))
 }
 
 /// The document of a result: the vendor's, or the client's own where the vendor does not repeat it.

@@ -392,6 +392,7 @@ pub(super) mod tests {
             audio_out: 9,
             image_out: 10,
             cost: Some(PicoUsd(11)),
+            ..Usage::default()
         };
         let team = AccountId::of(ScopeKind::Team, "blue", &crate::ledger::Part::Window("1d".to_owned()));
         let booked = [

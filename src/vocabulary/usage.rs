@@ -27,6 +27,30 @@ pub struct Usage {
     pub image_out: u64,
     /// What the provider says it charged (OpenRouter, Perplexity); wins over our price when above zero.
     pub cost: Option<PicoUsd>,
+    /// What is counted besides tokens.
+    pub units: Units,
+}
+
+/// What providers charge by where they do not charge by tokens, or beside them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Units {
+    /// Milliseconds of sound, or of the provider's work where that is what it charges.
+    pub millis: u64,
+    /// Characters that are spoken.
+    pub characters: u64,
+    /// Pictures that are drawn.
+    pub pictures: u64,
+    /// All their pixels.
+    pub pixels: u64,
+    /// Searches among documents, as rerankers count them.
+    pub queries: u64,
+    /// Searches of the web.
+    pub searches: u64,
+}
+
+impl Units {
+    /// Nothing.
+    pub const NONE: Self = Self { millis: 0, characters: 0, pictures: 0, pixels: 0, queries: 0, searches: 0 };
 }
 
 impl Usage {
@@ -46,7 +70,7 @@ pub enum Metered {
     Partial(Usage),
     /// The provider gave both sides.
     Reported(Usage),
-    /// Counted here with a tokenizer.
+    /// Counted here: tokens with a tokenizer, sound and pictures by what was asked for.
     Estimated(Usage),
 }
 

@@ -1,7 +1,7 @@
 //! Reading usage as the messages API reports it.
 
 use crate::json::{self, Cursor};
-use crate::vocabulary::{Metered, PicoUsd, Usage};
+use crate::vocabulary::{Metered, PicoUsd, Units, Usage};
 
 /// The counts of one answer. A stream reports twice, the second time all of it: of each count the largest stays, and a
 /// count that was never there stays absent.
@@ -13,6 +13,7 @@ pub struct Counts {
     cache_write: u64,
     cache_write_1h: u64,
     thinking: u64,
+    searches: u64,
     cost: Option<PicoUsd>,
 }
 
@@ -61,6 +62,13 @@ impl Counts {
                     }
                 });
             }
+            b"\"server_tool_use\"" => {
+                let _broken = walk(value, |key, value| {
+                    if key == b"\"web_search_requests\"" {
+                        most(&mut self.searches, value);
+                    }
+                });
+            }
             // OpenRouter speaks this API, too.
             b"\"cost\"" if json::kind(value) == Some(json::Kind::Number) => {
                 let dollars = std::str::from_utf8(value).ok().and_then(|text| PicoUsd::parse(text).ok());
@@ -92,6 +100,7 @@ impl Counts {
             cache_write_1h,
             reasoning: self.thinking.min(completion),
             cost: self.cost,
+            units: Units { searches: self.searches, ..Units::NONE },
             ..Usage::default()
         }
     }

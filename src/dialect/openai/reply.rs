@@ -58,6 +58,7 @@ impl JsonReply {
     pub fn new(endpoint: Endpoint, model_json: Option<Bytes>) -> Self {
         let tail = Tail::new(match endpoint.is_gemini() {
             true => &["modelVersion", "usageMetadata", "error"],
+            false if endpoint.is_media() => &["model", "usage", "error", "duration"],
             false => &["model", "usage", "error", "x_groq"],
         });
         Self { endpoint, model_json, tail, held: Segments::default() }
@@ -111,6 +112,12 @@ impl JsonReply {
         if self.endpoint.is_media()
             && let Some(usage) = self.tail.value("usage")
             && let reported @ Metered::Reported(_) = media::metered(self.endpoint, &usage.value)
+        {
+            return reported;
+        }
+        if self.endpoint.is_media()
+            && let Some(duration) = self.tail.value("duration")
+            && let reported @ Metered::Reported(_) = media::of_duration(&duration.value)
         {
             return reported;
         }

@@ -178,7 +178,8 @@ impl Request {
         path_model: Option<&str>,
     ) -> Result<Self, Fault> {
         let form = Form::read(content_type, &body)?;
-        if let Some(name) = form.names.iter().find(|name| fields::of(name) == Field::Refused) {
+        if let Some(name) = form.fields.iter().map(|field| &field.name).find(|name| fields::of(name) == Field::Refused)
+        {
             return Err(refused(name));
         }
         let text = |span: Span| std::str::from_utf8(span.of(&body)).ok();

@@ -185,6 +185,7 @@ impl Counts {
             audio_out: self.audio_out.min(completion),
             image_out: self.image_out.min(completion),
             cost: self.cost,
+            ..Usage::default()
         }
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::chat::{Api, Effort, Finish, Format, MediaKind, Role, Source, Tool, ToolChoice};
 use crate::dialect::StreamEnd;
-use crate::vocabulary::{Kind, Usage};
+use crate::vocabulary::{Kind, Units, Usage};
 
 use super::*;
 use crate::chat::{Delta, Part};
@@ -237,6 +237,7 @@ const USAGE: Usage = Usage {
     audio_out: 0,
     image_out: 0,
     cost: None,
+    units: Units::NONE,
 };
 
 fn whole(request: &str, deltas: &[Delta<'_>]) -> String {

@@ -56,10 +56,11 @@ fn what_is_no_request_is_refused_by_name() {
 #[test]
 fn answers_are_cohere_s_and_scores_stand_as_they_were() {
     let request = r#"{"query":"q","documents":["a",{"text":"b"}],"return_documents":true}"#;
-    let cohere = r#"{"id":"i","results":[{"index":1,"relevance_score":0.90}],"meta":{"api_version":{"version":"2"},"billed_units":{"search_units":1}}}"#;
+    let cohere = r#"{"id":"i","results":[{"index":1,"relevance_score":0.90}],"meta":{"api_version":{"version":"2"},"billed_units":{"search_units":3}}}"#;
     let (body, metered) = COHERE.read(cohere.as_bytes(), "m", request.as_bytes()).unwrap();
-    let want = r#"{"id":"i","results":[{"index":1,"relevance_score":0.90,"document":{"text":"b"}}],"meta":{"api_version":{"version":"2"},"billed_units":{"search_units":1}}}"#;
-    assert_eq!((body, metered), (want.into(), Metered::Reported(Usage::default())));
+    let want = r#"{"id":"i","results":[{"index":1,"relevance_score":0.90,"document":{"text":"b"}}],"meta":{"api_version":{"version":"2"},"billed_units":{"search_units":3}}}"#;
+    let units = vocabulary::Units { queries: 3, ..vocabulary::Units::NONE };
+    assert_eq!((body, metered), (want.into(), Metered::Reported(Usage { units, ..Usage::default() })));
     let voyage =
         r#"{"object":"list","data":[{"relevance_score":1e-3,"index":0}],"model":"r","usage":{"total_tokens":57}}"#;
     let (body, metered) = VOYAGE.read(voyage.as_bytes(), "m", request.as_bytes()).unwrap();

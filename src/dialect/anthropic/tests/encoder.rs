@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::chat::{Answer, Api, Delta, Encoder, Finish, Part};
 use crate::dialect::Dialect;
 use crate::dialect::anthropic::MESSAGES;
-use crate::vocabulary::Usage;
+use crate::vocabulary::{Units, Usage};
 
 fn encoder(stream: bool) -> Box<dyn Encoder> {
     let (id, model) = ("req-1".to_owned(), "mine".to_owned());
@@ -73,6 +73,7 @@ const USAGE: Usage = Usage {
     audio_out: 0,
     image_out: 0,
     cost: None,
+    units: Units::NONE,
 };
 
 const USAGE_JSON: &str = r#"{"input_tokens":15,"cache_creation_input_tokens":5,"cache_read_input_tokens":10,"cache_creation":{"ephemeral_5m_input_tokens":4,"ephemeral_1h_input_tokens":1},"output_tokens":9,"output_tokens_details":{"thinking_tokens":2}}"#;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::Seen;
 use crate::chat::{Broken, DecodeEnd, Decoder, Delta, Sink, UpstreamError};
 use crate::provider::anthropic::{Stream, read};
-use crate::vocabulary::{Metered, Usage};
+use crate::vocabulary::{Metered, Units, Usage};
 
 /// Everything that an answer may hold.
 const STREAM: &str = r#"event: message_start
@@ -100,6 +100,7 @@ const USAGE: Usage = Usage {
     audio_out: 0,
     image_out: 0,
     cost: None,
+    units: Units::NONE,
 };
 
 fn expected() -> Seen {
