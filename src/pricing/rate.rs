@@ -65,16 +65,8 @@ pub(super) const METERS: [(Meter, &str); 17] = [
 impl Meter {
     /// Whether the prompt's tokens are what this meter counts. A request's own fee belongs to the prompt.
     pub(super) fn is_prompt_side(self) -> bool {
-        match self {
-            Self::Input
-            | Self::CacheRead
-            | Self::CacheWrite
-            | Self::CacheWrite1h
-            | Self::AudioIn
-            | Self::ImageIn
-            | Self::Request => true,
-            _ => false,
-        }
+        use Meter::{AudioIn, CacheRead, CacheWrite, CacheWrite1h, ImageIn, Input, Request};
+        matches!(self, Input | CacheRead | CacheWrite | CacheWrite1h | AudioIn | ImageIn | Request)
     }
 
     /// Whether it counts what is charged in the place of an answer's tokens.
