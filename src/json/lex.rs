@@ -1,5 +1,6 @@
 //! The lexical grammar of RFC 8259: strings, numbers and literals, each skipped in one pass.
 
+use super::block;
 use super::scan::Flaw;
 
 /// What stands at which byte.
@@ -31,68 +32,10 @@ pub(super) fn string(body: &[u8], mut at: usize) -> Lexed {
 
 /// The first byte from `at` on that is a quote, a backslash or a control byte (or, with `ASCII`, above 0x7f); or the end.
 ///
-/// Most text of a request is read here and nowhere else: blocks of 16 for keys, words and text with escapes, then blocks
-/// of 64, both in a form that compilers turn into vector instructions.
+/// Most text of a request is read here and nowhere else.
 #[inline]
-pub(super) fn text_end<const ASCII: bool>(body: &[u8], mut at: usize) -> usize {
-    for _ in 0..4 {
-        let Some(block) = block::<16>(body, at) else { return short_text_end::<ASCII>(body, at) };
-        if let Some(place) = first(block, is_stop::<ASCII>) {
-            return at + place;
-        }
-        at += 16;
-    }
-    long_text_end::<ASCII>(body, at)
-}
-
-fn long_text_end<const ASCII: bool>(body: &[u8], mut at: usize) -> usize {
-    while let Some(block) = block::<64>(body, at) {
-        if has(block, is_stop::<ASCII>) {
-            break;
-        }
-        at += 64;
-    }
-    while let Some(block) = block::<16>(body, at) {
-        if let Some(place) = first(block, is_stop::<ASCII>) {
-            return at + place;
-        }
-        at += 16;
-    }
-    short_text_end::<ASCII>(body, at)
-}
-
-fn short_text_end<const ASCII: bool>(body: &[u8], at: usize) -> usize {
-    let rest = body.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| is_stop::<ASCII>(*byte) != 0).unwrap_or(rest.len())
-}
-
-// Without a branch, or the loops over it are not vectorised.
-#[inline]
-fn is_stop<const ASCII: bool>(byte: u8) -> u8 {
-    u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20) | if ASCII { byte >> 7 } else { 0 }
-}
-
-/// So many bytes from `at` on, if they are there.
-#[inline]
-pub(super) fn block<const N: usize>(body: &[u8], at: usize) -> Option<&[u8; N]> {
-    body.get(at..).and_then(|rest| rest.first_chunk::<N>())
-}
-
-/// Whether `is` answers 1, not 0, for a byte of the block.
-#[inline]
-pub(super) fn has<const N: usize>(block: &[u8; N], is: impl Fn(u8) -> u8) -> bool {
-    block.iter().fold(0, |any, byte| any | is(*byte)) != 0
-}
-
-/// The place of the first byte for which `is` answers 1, not 0: all are asked at once.
-#[inline]
-pub(super) fn first(block: &[u8; 16], is: impl Fn(u8) -> u8) -> Option<usize> {
-    let mut hits = [0; 16];
-    for (hit, byte) in hits.iter_mut().zip(block) {
-        *hit = is(*byte);
-    }
-    let hits = u128::from_le_bytes(hits);
-    (hits != 0).then(|| (hits.trailing_zeros() / 8) as usize)
+pub(super) fn text_end<const ASCII: bool>(body: &[u8], at: usize) -> usize {
+    block::find(body, at, block::Stop::<ASCII>)
 }
 
 /// Checks the text from a byte above 0x7f to the next quote, escape or control byte.
@@ -178,32 +121,4 @@ pub(super) fn literal(body: &[u8], at: usize) -> Lexed {
         .find(|word| rest.starts_with(word))
         .map(|word| at + word.len())
         .ok_or((Flaw::Expected("a value"), at))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn the_wide_search_finds_what_the_narrow_one_finds(
-            prefix in 0_usize..200, stop in any::<u8>(), rest in proptest::collection::vec(any::<u8>(), 0..100)
-        ) {
-            let mut body = vec![b'a'; prefix];
-            body.push(stop);
-            body.extend(rest);
-            for at in 0..body.len() {
-                prop_assert_eq!(text_end::<true>(&body, at), short_text_end::<true>(&body, at));
-                prop_assert_eq!(text_end::<false>(&body, at), short_text_end::<false>(&body, at));
-            }
-        }
-
-        #[test]
-        fn any_bytes_are_searched_alike(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            prop_assert_eq!(text_end::<true>(&body, 0), short_text_end::<true>(&body, 0));
-            prop_assert_eq!(text_end::<false>(&body, 0), short_text_end::<false>(&body, 0));
-        }
-    }
 }

@@ -4,6 +4,7 @@
 //! replaces, cuts and inserts members at those places, and everything else stays byte for byte what was checked.
 //! [`Tail`] does the same for a reply that arrives in chunks, and [`Cursor`] walks what a provider sent without trusting it.
 
+mod block;
 mod cursor;
 mod keys;
 mod lex;

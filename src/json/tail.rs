@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::{lex, text};
+use super::{block, lex, text};
 
 /// The most that is kept of one value, in bytes.
 pub const FOUND_BYTES_MAX: usize = 64 * 1024;
@@ -295,36 +295,8 @@ fn string_end(chunk: &[u8], mut at: usize) -> Option<usize> {
 
 /// The first bracket, brace or quote from `at` on, or the end. Embeddings are millions of digits: in blocks, like text.
 #[inline]
-fn bracket_or_quote(chunk: &[u8], mut at: usize) -> usize {
-    for _ in 0..2 {
-        let Some(block) = lex::block::<16>(chunk, at) else { return short_bracket_or_quote(chunk, at) };
-        if let Some(place) = lex::first(block, is_bracket_or_quote) {
-            return at + place;
-        }
-        at += 16;
-    }
-    long_bracket_or_quote(chunk, at)
-}
-
-fn long_bracket_or_quote(chunk: &[u8], mut at: usize) -> usize {
-    while let Some(block) = lex::block::<64>(chunk, at) {
-        if lex::has(block, is_bracket_or_quote) {
-            break;
-        }
-        at += 64;
-    }
-    short_bracket_or_quote(chunk, at)
-}
-
-fn short_bracket_or_quote(chunk: &[u8], at: usize) -> usize {
-    let rest = chunk.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| is_bracket_or_quote(*byte) != 0).unwrap_or(rest.len())
-}
-
-// The two brackets and the two braces differ in one bit each.
-#[inline]
-fn is_bracket_or_quote(byte: u8) -> u8 {
-    u8::from(byte == b'"') | u8::from(byte | 0x20 == b'{') | u8::from(byte | 0x20 == b'}')
+fn bracket_or_quote(chunk: &[u8], at: usize) -> usize {
+    block::find(chunk, at, block::BracketOrQuote)
 }
 
 #[cfg(test)]
