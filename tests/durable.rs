@@ -492,6 +492,8 @@ fn sums_are_printed(site: &Site) {
         (&["--by", "key"][..], "rich"),
         (&["--by", "model", "--json"], "\"spend_usd\": \"0.000051\""),
         (&["--by", "day", "--csv", "--since", "7d"], ",3,33,9,0.000051"),
+        (&["--by", "provider", "--csv"], "\"openai\",3,33,9,0.000051"),
+        (&["--by", "customer", "--csv"], "customer,requests,prompt_tokens,completion_tokens,spend_usd\n"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
         let output = command.arg("spend").arg("--data-dir").arg(&site.data).args(flags).output().unwrap();

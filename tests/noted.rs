@@ -10,7 +10,7 @@ use tollgate::config::{self, Purpose};
 use tollgate::exchange::{
     Ending, Entry, Head, Opened, Planned, Refused, Sent, Surroundings, Treatment, UpstreamHead, World,
 };
-use tollgate::ledger::{Keeper, Memory, Outcome, Receipt, SpendQuery, Stage, Unwell};
+use tollgate::ledger::{Filter, Keeper, Memory, Outcome, Receipt, Slice, SpendQuery, Stage, Sum, Survey, Unwell};
 use tollgate::telemetry::{LogTo, Options, Telemetry};
 use tollgate::vocabulary::{Clock, Kind, Metered, PicoUsd};
 
@@ -43,6 +43,18 @@ impl Keeper for Listener {
     }
 
     fn spend_logs(&self, _query: &SpendQuery) -> Result<Vec<u8>, String> {
+        Ok(Vec::new())
+    }
+
+    fn receipts(&self, _: &Filter, _: &Slice, _: &mut dyn FnMut(Receipt)) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn number(&self, _: &Filter) -> Result<u64, String> {
+        Ok(0)
+    }
+
+    fn sums(&self, _: &Survey) -> Result<Vec<Sum>, String> {
         Ok(Vec::new())
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::receipt::Receipt;
+use super::survey::{Filter, Slice, Sum, Survey};
 use crate::vocabulary::KeyHash;
 
 /// How far an exchange is when its receipt is put on file. A later stage is never replaced by an earlier one.
@@ -32,6 +33,24 @@ pub trait Keeper: fmt::Debug + Send + Sync {
     /// # Errors
     /// They cannot be read: why.
     fn spend_logs(&self, query: &SpendQuery) -> Result<Vec<u8>, String>;
+
+    /// Hands on one slice of the receipts that pass a filter, one by one. Reads a file.
+    ///
+    /// # Errors
+    /// They cannot be read: why.
+    fn receipts(&self, filter: &Filter, slice: &Slice, each: &mut dyn FnMut(Receipt)) -> Result<(), String>;
+
+    /// How many receipts pass a filter. Reads a file.
+    ///
+    /// # Errors
+    /// They cannot be read: why.
+    fn number(&self, filter: &Filter) -> Result<u64, String>;
+
+    /// Sums by day: the newest day first, then the largest. Reads a file.
+    ///
+    /// # Errors
+    /// They cannot be read: why.
+    fn sums(&self, survey: &Survey) -> Result<Vec<Sum>, String>;
 }
 
 /// Why nothing can be put on file.

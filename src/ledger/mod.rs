@@ -14,6 +14,7 @@ mod keeper;
 mod memory;
 mod receipt;
 mod refusal;
+mod survey;
 mod window;
 
 pub use account::{AccountId, Adjustment, Part, Scope, Statement, Terms};
@@ -22,6 +23,8 @@ pub use keeper::{Keeper, SpendQuery, Stage, Unwell};
 pub use memory::{Memory, Tally};
 pub use receipt::{Behalf, Booking, Bookings, CallType, Manner, Outcome, Receipt, Tags, Upstream};
 pub use refusal::{Overdrawn, Refusal};
+pub(crate) use survey::count;
+pub use survey::{By, Counts, Filter, Order, SUMS_MAX, Slice, Sum, Survey};
 pub use window::{BadDuration, Window};
 
 use crate::vocabulary::{Now, PicoUsd};

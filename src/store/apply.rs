@@ -3,19 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior, params};
 
 use super::entry::{self, Entry};
-use super::money;
-use crate::ledger::{AccountId, Behalf, Bookings, Manner, Outcome, Receipt};
-use crate::vocabulary::{KeyHash, ModelName, PicoUsd, Usage};
+use super::{money, rows};
+use crate::ledger::{AccountId, Behalf, Bookings, Counts, Receipt};
+use crate::vocabulary::{KeyHash, ModelName, PicoUsd};
 
 const DAY_MS: i64 = 86_400_000;
-
-/// The day of a moment, counted from 1970, UTC.
-pub(super) fn day_of(wall_ms: i64) -> i64 {
-    wall_ms.div_euclid(DAY_MS)
-}
 
 /// What was added to accounts, each in a window.
 pub(super) type Added = HashMap<(AccountId, Option<i64>), PicoUsd>;
@@ -37,56 +32,6 @@ pub(super) fn apply(connection: &mut Connection, entries: &[Entry]) -> rusqlite:
     sums.write(&transaction)?;
     transaction.commit()?;
     Ok(sums.accounts)
-}
-
-/// What a row says that sums are made of.
-struct Row {
-    stage: u8,
-    counts: Counts,
-    place: Place,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    requests: i64,
-    failed: i64,
-    prompt: i64,
-    completion: i64,
-    cache_read: i64,
-    cache_write: i64,
-    reasoning: i64,
-    cost: PicoUsd,
-}
-
-impl Counts {
-    fn of(receipt: &Receipt) -> Self {
-        let usage = receipt.usage.usage().copied().unwrap_or_default();
-        Self {
-            requests: 1,
-            failed: i64::from(receipt.outcome == Outcome::Failed),
-            prompt: count(usage.prompt),
-            completion: count(usage.completion),
-            cache_read: count(usage.cache_read),
-            cache_write: count(usage.cache_write.saturating_add(usage.cache_write_1h)),
-            reasoning: count(usage.reasoning),
-            cost: receipt.cost,
-        }
-    }
-
-    fn add(&mut self, other: &Self, sign: i64) {
-        self.requests += sign * other.requests;
-        self.failed += sign * other.failed;
-        self.prompt = self.prompt.saturating_add(sign * other.prompt);
-        self.completion = self.completion.saturating_add(sign * other.completion);
-        self.cache_read = self.cache_read.saturating_add(sign * other.cache_read);
-        self.cache_write = self.cache_write.saturating_add(sign * other.cache_write);
-        self.reasoning = self.reasoning.saturating_add(sign * other.reasoning);
-        self.cost = PicoUsd(self.cost.0.saturating_add(i128::from(sign) * other.cost.0));
-    }
-}
-
-fn count(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Which sums an exchange is part of.
@@ -113,7 +58,7 @@ impl Place {
     fn of(receipt: &Receipt) -> Self {
         let upstream = receipt.upstream.as_deref();
         Self {
-            day: day_of(receipt.started_ms),
+            day: rows::day_of(receipt.started_ms),
             key: receipt.key,
             model: receipt.model.as_ref().map(ModelName::as_str).unwrap_or_default().into(),
             deployment: receipt.deployment.clone().unwrap_or_default(),
@@ -130,169 +75,16 @@ impl Place {
 }
 
 fn put(transaction: &Transaction<'_>, entry: &Entry, sums: &mut Sums) -> rusqlite::Result<()> {
-    let receipt = &entry.receipt;
-    if !write(transaction, &INSERT, entry)? {
-        let Some(before) = find(transaction, &receipt.exchange)? else { return Ok(()) };
-        if before.stage > entry::stage_code(entry.stage) {
+    if !rows::insert(transaction, entry)? {
+        let Some((stage, before)) = rows::find(transaction, &entry.receipt.exchange)? else { return Ok(()) };
+        if stage > entry::stage_code(entry.stage) {
             return Ok(());
         }
-        sums.add(&before.place, &before.counts, -1);
-        write(transaction, &UPDATE, entry)?;
+        sums.add(&before, -1);
+        rows::replace(transaction, entry)?;
     }
-    sums.add(&Place::of(receipt), &Counts::of(receipt), 1);
+    sums.add(&entry.receipt, 1);
     Ok(())
-}
-
-/// In the order of the parameters that [`write`] binds. The first is what a row is found by.
-const COLUMNS: [&str; 35] = [
-    "exchange",
-    "stage",
-    "outcome",
-    "day",
-    "started_ms",
-    "ended_ms",
-    "key",
-    "key_alias",
-    "model",
-    "model_group",
-    "deployment",
-    "metered",
-    "prompt",
-    "completion",
-    "cache_read",
-    "cache_write",
-    "reasoning",
-    "cost_micro",
-    "cost_pico",
-    "booked",
-    "team",
-    "user",
-    "organization",
-    "customer",
-    "tags",
-    "provider",
-    "upstream",
-    "api_base",
-    "call",
-    "session",
-    "client_ip",
-    "first_ms",
-    "status",
-    "error",
-    "input_pico",
-];
-
-static INSERT: LazyLock<String> = LazyLock::new(|| statement("NOTHING"));
-static UPDATE: LazyLock<String> = LazyLock::new(|| {
-    let set: Vec<_> = COLUMNS.iter().skip(1).map(|column| format!("{column} = excluded.{column}")).collect();
-    statement(&format!("UPDATE SET {}", set.join(", ")))
-});
-
-fn statement(on_conflict: &str) -> String {
-    let columns = COLUMNS.join(", ");
-    let places = vec!["?"; COLUMNS.len()].join(", ");
-    format!("INSERT INTO spend ({columns}) VALUES ({places}) ON CONFLICT (exchange) DO {on_conflict}")
-}
-
-/// Whether a row was written.
-fn write(transaction: &Transaction<'_>, statement: &str, entry: &Entry) -> rusqlite::Result<bool> {
-    let Entry { stage, receipt } = entry;
-    let usage = receipt.usage.usage().copied().unwrap_or_default();
-    let Usage { cache_write, cache_write_1h, .. } = usage;
-    let (micro, pico) = money::split(receipt.cost);
-    let mut booked = Vec::with_capacity(64);
-    entry::bookings(&receipt.booked, &mut booked);
-    let (behalf, upstream) = (receipt.behalf.as_deref(), receipt.upstream.as_deref());
-    let Manner { call, session, client_ip, first_ms, status, error, input_cost } = &receipt.manner;
-    let written = transaction.prepare_cached(statement)?.execute(params![
-        &*receipt.exchange,
-        entry::stage_code(*stage),
-        entry::outcome_code(receipt.outcome),
-        day_of(receipt.started_ms),
-        receipt.started_ms,
-        receipt.ended_ms,
-        receipt.key.as_ref().map(|key| key.as_bytes().as_slice()),
-        receipt.key_alias.as_deref(),
-        receipt.model.as_ref().map(ModelName::as_str),
-        receipt.group.as_deref(),
-        receipt.deployment.as_deref(),
-        entry::metered_code(&receipt.usage),
-        count(usage.prompt),
-        count(usage.completion),
-        count(usage.cache_read),
-        count(cache_write.saturating_add(cache_write_1h)),
-        count(usage.reasoning),
-        micro,
-        pico,
-        booked,
-        behalf.and_then(|behalf| behalf.team.as_deref()),
-        behalf.and_then(|behalf| behalf.user.as_deref()),
-        behalf.and_then(|behalf| behalf.organization.as_deref()),
-        behalf.and_then(|behalf| behalf.customer.as_deref()),
-        behalf.and_then(tags),
-        upstream.map(|upstream| &*upstream.provider),
-        upstream.map(|upstream| &*upstream.model),
-        upstream.map(|upstream| &*upstream.api_base),
-        call.code(),
-        session.as_deref(),
-        client_ip.map(|ip| ip.to_string()),
-        first_ms,
-        status,
-        error.as_deref(),
-        i64::try_from(input_cost.0).unwrap_or(i64::MAX),
-    ])?;
-    Ok(written > 0)
-}
-
-/// Tags as a JSON array.
-fn tags(behalf: &Behalf) -> Option<String> {
-    let tags: Vec<&str> = behalf.tags.iter().map(|tag| &**tag).collect();
-    if tags.is_empty() { None } else { serde_json::to_string(&tags).ok() }
-}
-
-/// The other way.
-pub(super) fn tags_of(json: Option<&str>) -> Vec<String> {
-    json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
-}
-
-fn find(transaction: &Transaction<'_>, exchange: &str) -> rusqlite::Result<Option<Row>> {
-    let mut statement = transaction.prepare_cached(
-        "SELECT stage, outcome, prompt, completion, cache_read, cache_write, reasoning, cost_micro, cost_pico, booked, day, \
-         key, model, deployment, key_alias, model_group, upstream, provider, team, user, organization, customer, tags \
-         FROM spend WHERE exchange = ?1",
-    )?;
-    statement.query_row([exchange], row).optional()
-}
-
-fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    let outcome = entry::outcome_of(row.get(1)?).unwrap_or(Outcome::Cut);
-    let counts = Counts {
-        requests: 1,
-        failed: i64::from(outcome == Outcome::Failed),
-        prompt: row.get(2)?,
-        completion: row.get(3)?,
-        cache_read: row.get(4)?,
-        cache_write: row.get(5)?,
-        reasoning: row.get(6)?,
-        cost: money::join(row.get(7)?, row.get(8)?),
-    };
-    let booked: Vec<u8> = row.get(9)?;
-    let key: Option<[u8; 32]> = row.get(11)?;
-    let text = |column| row.get::<_, Option<Arc<str>>>(column);
-    let name = |column| text(column).map(Option::unwrap_or_default);
-    let tags =
-        tags_of(row.get_ref(22)?.as_str_or_null().map_err(rusqlite::Error::from)?).into_iter().map(Arc::from).collect();
-    let behalf = Behalf { team: text(18)?, user: text(19)?, organization: text(20)?, customer: text(21)?, tags };
-    let place = Place {
-        day: row.get(10)?,
-        key: key.map(KeyHash::from_bytes),
-        model: name(12)?,
-        deployment: name(13)?,
-        names: Names { key_alias: name(14)?, group: name(15)?, upstream: name(16)?, provider: name(17)? },
-        behalf: Some(behalf.into()),
-        booked: entry::bookings_of(&booked).unwrap_or_default(),
-    };
-    Ok(Row { stage: row.get(0)?, counts, place })
 }
 
 /// What changes in the sums.
@@ -328,7 +120,8 @@ impl Sum {
 }
 
 impl Sums {
-    fn add(&mut self, place: &Place, counts: &Counts, sign: i64) {
+    fn add(&mut self, receipt: &Receipt, sign: i64) {
+        let (place, counts) = (&Place::of(receipt), &Counts::of(receipt));
         let (model, deployment) = (place.model.clone(), place.deployment.clone());
         let daily = Daily { day: place.day, key: place.key, model, deployment };
         for (kind, id) in place.behalf.iter().flat_map(|behalf| behalf.members()) {
@@ -581,7 +374,7 @@ mod tests {
     fn old_rows_go_and_their_sums_stay() {
         let (_place, mut connection) = open("prune");
         apply(&mut connection, &[entry("a", Stage::Closed, 40)]).unwrap();
-        let day = day_of(receipt("a", 0).started_ms);
+        let day = rows::day_of(receipt("a", 0).started_ms);
         assert_eq!(prune(&connection, Some(day), 0, 10).unwrap(), 0);
         assert_eq!(prune(&connection, Some(day + 1), 0, 10).unwrap(), 1);
         let (rows, days, _) = sums(&connection);

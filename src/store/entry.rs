@@ -203,6 +203,16 @@ pub(super) fn metered_code(metered: &Metered) -> u8 {
     }
 }
 
+/// The other way, with these counts.
+pub(super) fn metered_of(code: u8, usage: Usage) -> Metered {
+    match code {
+        1 => Metered::Partial(usage),
+        2 => Metered::Reported(usage),
+        3 => Metered::Estimated(usage),
+        _ => Metered::Absent,
+    }
+}
+
 /// Accounts and ends of windows, to stand at the end of something.
 pub(super) fn bookings(bookings: &Bookings, out: &mut Vec<u8>) {
     for booking in bookings {

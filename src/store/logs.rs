@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row, ToSql};
 use serde::Serialize;
 
-use super::apply::day_of;
+use super::rows::day_of;
 use super::{entry, money};
 use crate::ledger::{Outcome, SpendQuery};
 use crate::vocabulary::{KeyHash, PicoUsd};

@@ -9,6 +9,7 @@
 //! [`Store`] is a [`crate::ledger::Keeper`]: `exchange` hands receipts to the ledger, and the ledger to it.
 
 mod apply;
+mod conditions;
 mod directory;
 mod entry;
 mod journal;
@@ -16,15 +17,16 @@ mod logs;
 mod money;
 mod neighbour;
 mod records;
-mod report;
+mod rows;
 mod schema;
+mod sums;
 mod worker;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use report::{By, Line, read as report};
+pub use sums::report;
 pub use worker::{Store, Word};
 
 /// The database within the directory.

@@ -16,8 +16,8 @@ use super::entry::{self, Entry};
 use super::journal::{self, Journal};
 use super::neighbour::{self, Neighbour};
 use super::records::{Adjusted, OnFile};
-use super::{Durability, Options, StoreError, directory, logs, schema};
-use crate::ledger::{Keeper, Ledger, Memory, Receipt, SpendQuery, Stage, Unwell};
+use super::{Durability, Options, StoreError, directory, logs, rows, schema, sums};
+use crate::ledger::{Filter, Keeper, Ledger, Memory, Receipt, Slice, SpendQuery, Stage, Sum, Survey, Unwell};
 use crate::roster::Roster;
 use crate::vocabulary::{Clock, PicoUsd};
 
@@ -226,9 +226,26 @@ impl Keeper for Shared {
         let connection = schema::open_to_read(&self.options.directory).map_err(|error| error.to_string())?;
         logs::read(&connection, query).map_err(|error| error.to_string())
     }
+
+    fn receipts(&self, filter: &Filter, slice: &Slice, each: &mut dyn FnMut(Receipt)) -> Result<(), String> {
+        self.read(|connection| rows::read(connection, filter, slice, each))
+    }
+
+    fn number(&self, filter: &Filter) -> Result<u64, String> {
+        self.read(|connection| rows::number(connection, filter))
+    }
+
+    fn sums(&self, survey: &Survey) -> Result<Vec<Sum>, String> {
+        self.read(|connection| sums::read(connection, survey))
+    }
 }
 
 impl Shared {
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, String> {
+        let connection = schema::open_to_read(&self.options.directory).map_err(|error| error.to_string())?;
+        read(&connection).map_err(|error| error.to_string())
+    }
+
     fn fails(&self, cause: &str) {
         *self.cause.lock() = cause.into();
         if !self.ailing.swap(true, Ordering::SeqCst) {
@@ -416,7 +433,7 @@ impl Worker {
         let now = self.clock.now();
         let days =
             self.shared.options.retention.map(|kept| i64::try_from(kept.as_secs().div_ceil(86_400)).unwrap_or(0));
-        let before = days.map(|days| apply::day_of(now.wall_ms) - days);
+        let before = days.map(|days| rows::day_of(now.wall_ms) - days);
         match apply::prune(&self.connection, before, now.wall_ms, PRUNE_ROWS) {
             // There may be more: not at once, so that nobody waits.
             Ok(taken) if taken == PRUNE_ROWS as usize => self.rounds = self.rounds.wrapping_sub(1),
