@@ -10,7 +10,7 @@ use tollgate::config::{self, Purpose};
 use tollgate::exchange::{
     Ending, Entry, Head, Opened, Planned, Refused, Sent, Surroundings, Treatment, UpstreamHead, World,
 };
-use tollgate::ledger::{Filter, Keeper, Memory, Outcome, Receipt, Slice, SpendQuery, Stage, Sum, Survey, Unwell};
+use tollgate::ledger::{Filter, Keeper, Memory, Outcome, Receipt, Slice, Stage, Sum, Survey, Unwell};
 use tollgate::telemetry::{LogTo, Options, Telemetry};
 use tollgate::vocabulary::{Clock, Kind, Metered, PicoUsd};
 
@@ -42,10 +42,6 @@ impl Keeper for Listener {
         self.unwell.lock().unwrap().clone()
     }
 
-    fn spend_logs(&self, _query: &SpendQuery) -> Result<Vec<u8>, String> {
-        Ok(Vec::new())
-    }
-
     fn receipts(&self, _: &Filter, _: &Slice, _: &mut dyn FnMut(Receipt)) -> Result<(), String> {
         Ok(())
     }
@@ -56,6 +52,10 @@ impl Keeper for Listener {
 
     fn sums(&self, _: &Survey) -> Result<Vec<Sum>, String> {
         Ok(Vec::new())
+    }
+
+    fn number_of_sums(&self, _: &Survey) -> Result<u64, String> {
+        Ok(0)
     }
 }
 

@@ -22,7 +22,6 @@ pub(super) static ELSEWHERE: &[Route] = &[
     Route::elsewhere("/health/liveness", Needs::Nothing, "Say that the process lives"),
     Route::elsewhere("/health/readiness", Needs::Nothing, "Say whether requests are taken"),
     Route::elsewhere("/metrics", Needs::Admin, "Show metrics in Prometheus' text format"),
-    Route::elsewhere("/spend/logs", Needs::Admin, "Show receipts, or sums of them by day"),
     Route::elsewhere("/v1/models", Needs::AnyKey, "List the models that the key may use"),
     Route::elsewhere("/models", Needs::AnyKey, "List the models that the key may use"),
 ];

@@ -36,8 +36,7 @@ impl Side {
     pub fn serves(self, path: &str) -> bool {
         let path = path.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(path);
         match self {
-            Self::Both => true,
-            Self::Calls => path != "/spend/logs",
+            Self::Both | Self::Calls => true,
             Self::Management => {
                 table::all().any(|route| matches!(route.answers, Answers::Elsewhere) && route.path == path)
             }

@@ -44,6 +44,7 @@ pub mod body;
 pub mod check;
 mod door;
 pub mod keys;
+pub mod models;
 mod openapi;
 mod operate;
 pub mod page;
@@ -51,6 +52,7 @@ pub mod patch;
 pub mod query;
 pub mod reply;
 pub mod route;
+pub mod spend;
 pub mod table;
 pub mod told;
 

@@ -46,8 +46,6 @@ pub enum Route {
     Readiness,
     /// Prometheus metrics.
     Metrics,
-    /// Receipts on file, with the query as it came.
-    SpendLogs(String),
     /// The root: a word of welcome.
     Root,
     /// The path exists, with these methods.
@@ -65,7 +63,7 @@ pub enum Route {
 /// no such path. Names of models are decoded once and must be model names after that.
 pub fn route(method: &str, path: &str, query: Option<&str>) -> Route {
     let trimmed = path.strip_suffix('/').filter(|rest| !rest.is_empty() && !rest.ends_with('/')).unwrap_or(path);
-    let Some(route) = fixed(trimmed, query)
+    let Some(route) = fixed(trimmed)
         .or_else(|| call(trimmed))
         .or_else(|| stored(trimmed))
         .or_else(|| gemini(trimmed, query))
@@ -88,14 +86,13 @@ pub fn route(method: &str, path: &str, query: Option<&str>) -> Route {
     if allowed { route } else { Route::MethodNotAllowed { allow } }
 }
 
-fn fixed(path: &str, query: Option<&str>) -> Option<Route> {
+fn fixed(path: &str) -> Option<Route> {
     Some(match path {
         "/" => Route::Root,
         "/v1/models" | "/models" => Route::Models,
         "/health/liveliness" | "/health/liveness" => Route::Liveness,
         "/health/readiness" => Route::Readiness,
         "/metrics" => Route::Metrics,
-        "/spend/logs" => Route::SpendLogs(query.unwrap_or_default().to_owned()),
         _ => return None,
     })
 }
@@ -244,7 +241,6 @@ mod tests {
             ("/health/liveness", Route::Liveness),
             ("/health/readiness", Route::Readiness),
             ("/metrics", Route::Metrics),
-            ("/spend/logs", Route::SpendLogs(String::new())),
         ] {
             assert_eq!(route("GET", path, None), expected, "{path}");
             assert_eq!(route("HEAD", path, None), expected, "{path}");

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
+use super::World;
 use super::caller::Caller;
-use super::{World, spend};
 use crate::dialect::{Route, openai};
-use crate::ledger::SpendQuery;
+use crate::json;
 use crate::vocabulary::{Fault, Kind, ModelName};
 
 /// An answer that needs no upstream.
@@ -22,8 +22,6 @@ pub enum LocalAnswer {
         /// JSON.
         body: Bytes,
     },
-    /// Receipts on file; the shell reads them with [`super::spend_logs`] where nobody waits for it.
-    SpendLogs(SpendQuery),
     /// Metrics in Prometheus' text format; the shell renders them.
     Metrics,
 }
@@ -32,11 +30,28 @@ pub enum LocalAnswer {
 pub(super) fn open_to_all(world: &World, route: &Route) -> Option<LocalAnswer> {
     match route {
         Route::Liveness => Some(LocalAnswer::Json(Bytes::from_static(b"\"I'm alive!\""))),
-        Route::Readiness => Some(spend::readiness(world)),
+        Route::Readiness => Some(readiness(world)),
         Route::Root => Some(LocalAnswer::Json(Bytes::from_static(
             concat!("{\"name\":\"tollgate\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}").as_bytes(),
         ))),
         _ => None,
+    }
+}
+
+/// Whether the gateway can do its work, in LiteLLM's words.
+fn readiness(world: &World) -> LocalAnswer {
+    let body = |text: &'static [u8]| Bytes::from_static(text);
+    let Some(keeper) = world.around.ledger.keeper() else {
+        return LocalAnswer::Readiness { ready: true, body: body(br#"{"status":"healthy","db":"Not connected"}"#) };
+    };
+    match keeper.unwell() {
+        None => LocalAnswer::Readiness { ready: true, body: body(br#"{"status":"healthy","db":"connected"}"#) },
+        Some(unwell) => {
+            let mut text = br#"{"status":"unhealthy","db":"Not connected","cause":"#.to_vec();
+            text.extend_from_slice(&json::quote(&unwell.cause));
+            text.push(b'}');
+            LocalAnswer::Readiness { ready: false, body: text.into() }
+        }
     }
 }
 
@@ -56,10 +71,6 @@ pub(super) fn for_callers(world: &World, route: &Route, caller: Option<&Caller>)
         Route::Metrics => match caller {
             Some(Caller::Master) => Ok(LocalAnswer::Metrics),
             _ => Err(Fault::client(Kind::NeedsMasterKey, "metrics are shown to the master key only").param("None")),
-        },
-        Route::SpendLogs(query) => match caller {
-            Some(Caller::Master) => spend::query(world, query).map(LocalAnswer::SpendLogs),
-            _ => Err(Fault::client(Kind::NeedsMasterKey, "spend is shown to the master key only").param("None")),
         },
         _ => Err(Fault::client(Kind::NotFound, "Not Found")),
     }

@@ -76,7 +76,7 @@ pub struct World {
     pub(super) zone: TimeZone,
     /// The keys of the configuration.
     configured: HashMap<KeyHash, Arc<Standing>>,
-    book: Book,
+    pub(super) book: Book,
     prices: DashMap<(usize, Box<str>), Option<Arc<Price>>>,
 }
 

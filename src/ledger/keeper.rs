@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::receipt::Receipt;
 use super::survey::{Filter, Slice, Sum, Survey};
-use crate::vocabulary::KeyHash;
 
 /// How far an exchange is when its receipt is put on file. A later stage is never replaced by an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,13 +26,6 @@ pub trait Keeper: fmt::Debug + Send + Sync {
     /// What is wrong, if something is.
     fn unwell(&self) -> Option<Unwell>;
 
-    /// The receipts that a query asks for, as LiteLLM's `/spend/logs` shows them, in JSON. Reads a file: not for a thread
-    /// that others wait for.
-    ///
-    /// # Errors
-    /// They cannot be read: why.
-    fn spend_logs(&self, query: &SpendQuery) -> Result<Vec<u8>, String>;
-
     /// Hands on one slice of the receipts that pass a filter, one by one. Reads a file.
     ///
     /// # Errors
@@ -51,6 +43,12 @@ pub trait Keeper: fmt::Debug + Send + Sync {
     /// # Errors
     /// They cannot be read: why.
     fn sums(&self, survey: &Survey) -> Result<Vec<Sum>, String>;
+
+    /// How many sums there would be without bounds. Reads a file.
+    ///
+    /// # Errors
+    /// They cannot be read: why.
+    fn number_of_sums(&self, survey: &Survey) -> Result<u64, String>;
 }
 
 /// Why nothing can be put on file.
@@ -60,19 +58,4 @@ pub struct Unwell {
     pub cause: Arc<str>,
     /// Whether as many receipts wait as may.
     pub full: bool,
-}
-
-/// Which receipts, as the query of `/spend/logs` says. Days are counted from 1970.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SpendQuery {
-    /// `request_id`.
-    pub exchange: Option<String>,
-    /// `api_key`, as a key or as its hash.
-    pub key: Option<KeyHash>,
-    /// `start_date`.
-    pub from_day: Option<i64>,
-    /// `end_date`, included.
-    pub to_day: Option<i64>,
-    /// Sums by day (what LiteLLM gives for two dates without `summarize=false`).
-    pub summarize: bool,
 }

@@ -26,8 +26,8 @@ use super::replay::{self, Shared};
 use super::{body, peer};
 use crate::admin::Side;
 use crate::exchange::{
-    self, Again, Deployment, Ending, Entry, Head, Learned, LocalAnswer, Opened, Opening, Outbound, Planned, Refused,
-    Sent, Treatment, Unsigned, UpstreamHead, World, retry_after,
+    Again, Deployment, Ending, Entry, Head, Learned, LocalAnswer, Opened, Opening, Outbound, Planned, Refused, Sent,
+    Treatment, Unsigned, UpstreamHead, World, retry_after,
 };
 use crate::vocabulary::{Fault, Kind, Now, Origin};
 
@@ -144,15 +144,6 @@ impl Gateway {
                 (Answer::new(503, answer::JSON), Bytes::from_static(b"{\"status\":\"shutting_down\"}"))
             }
             LocalAnswer::Readiness { ready, body } => (Answer::new(if ready { 200 } else { 503 }, answer::JSON), body),
-            LocalAnswer::SpendLogs(query) => {
-                let world = self.gate.world();
-                let read = move || exchange::spend_logs(&world, &query);
-                let lost = |error| Err(Fault::ours(Kind::Internal, "the reader of receipts failed").cause(error));
-                match tokio::task::spawn_blocking(read).await.unwrap_or_else(lost) {
-                    Ok(body) => (Answer::new(200, answer::JSON), body),
-                    Err(fault) => Answer::fault_alone(&fault),
-                }
-            }
             LocalAnswer::Metrics => {
                 let mut text = Vec::with_capacity(64 * 1024);
                 self.gate.around().telemetry.encode(&mut text);

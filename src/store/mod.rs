@@ -13,7 +13,6 @@ mod conditions;
 mod directory;
 mod entry;
 mod journal;
-mod logs;
 mod money;
 mod neighbour;
 mod records;

@@ -22,12 +22,7 @@ pub fn report(directory: &Path, survey: &Survey) -> Result<Vec<Sum>, StoreError>
 /// The sums.
 pub(super) fn read(connection: &Connection, survey: &Survey) -> rusqlite::Result<Vec<Sum>> {
     let conditions = conditions(survey);
-    let group: Vec<_> = survey.by.iter().filter_map(|by| column(*by, survey)).collect();
-    // What was corrected leaves days without anything.
-    let group = match group.is_empty() {
-        true => String::new(),
-        false => format!("GROUP BY {} HAVING sum(requests) > 0", group.join(", ")),
-    };
+    let group = group(survey);
     let of = |by: By, otherwise: &'static str| match column(by, survey) {
         Some(column) if survey.by.contains(&by) => column,
         _ => otherwise,
@@ -47,11 +42,29 @@ pub(super) fn read(connection: &Connection, survey: &Survey) -> rusqlite::Result
         upstream = of(By::Upstream, "''"),
         provider = of(By::Provider, "''"),
         deployment = of(By::Deployment, "''"),
-        table = if survey.of.is_some() { "daily_of" } else { "daily" },
+        table = table(survey),
     );
     let page = [survey.limit, survey.offset].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
     let mut statement = connection.prepare(&text)?;
     statement.query_map(params_from_iter(conditions.values(page)), sum)?.collect()
+}
+
+/// How many sums there are.
+pub(super) fn number(connection: &Connection, survey: &Survey) -> rusqlite::Result<u64> {
+    let (conditions, group, table) = (conditions(survey), group(survey), table(survey));
+    let text = format!("SELECT count(*) FROM (SELECT 1 FROM {table} {conditions} {group})");
+    let read = |row: &Row<'_>| row.get::<_, i64>(0);
+    Ok(connection.prepare(&text)?.query_row(params_from_iter(conditions.values([])), read)?.unsigned_abs())
+}
+
+fn table(survey: &Survey) -> &'static str {
+    if survey.of.is_some() { "daily_of" } else { "daily" }
+}
+
+/// What was corrected leaves days without anything.
+fn group(survey: &Survey) -> String {
+    let columns: Vec<_> = survey.by.iter().filter_map(|by| column(*by, survey)).collect();
+    if columns.is_empty() { String::new() } else { format!("GROUP BY {} HAVING sum(requests) > 0", columns.join(", ")) }
 }
 
 /// The column that a sum is by. What is for nobody in particular has no ids.

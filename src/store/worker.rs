@@ -16,8 +16,8 @@ use super::entry::{self, Entry};
 use super::journal::{self, Journal};
 use super::neighbour::{self, Neighbour};
 use super::records::{Adjusted, OnFile};
-use super::{Durability, Options, StoreError, directory, logs, rows, schema, sums};
-use crate::ledger::{Filter, Keeper, Ledger, Memory, Receipt, Slice, SpendQuery, Stage, Sum, Survey, Unwell};
+use super::{Durability, Options, StoreError, directory, rows, schema, sums};
+use crate::ledger::{Filter, Keeper, Ledger, Memory, Receipt, Slice, Stage, Sum, Survey, Unwell};
 use crate::roster::Roster;
 use crate::vocabulary::{Clock, PicoUsd};
 
@@ -222,11 +222,6 @@ impl Keeper for Shared {
         Some(Unwell { cause: self.cause.lock().clone(), full: self.full.load(Ordering::Relaxed) })
     }
 
-    fn spend_logs(&self, query: &SpendQuery) -> Result<Vec<u8>, String> {
-        let connection = schema::open_to_read(&self.options.directory).map_err(|error| error.to_string())?;
-        logs::read(&connection, query).map_err(|error| error.to_string())
-    }
-
     fn receipts(&self, filter: &Filter, slice: &Slice, each: &mut dyn FnMut(Receipt)) -> Result<(), String> {
         self.read(|connection| rows::read(connection, filter, slice, each))
     }
@@ -237,6 +232,10 @@ impl Keeper for Shared {
 
     fn sums(&self, survey: &Survey) -> Result<Vec<Sum>, String> {
         self.read(|connection| sums::read(connection, survey))
+    }
+
+    fn number_of_sums(&self, survey: &Survey) -> Result<u64, String> {
+        self.read(|connection| sums::number(connection, survey))
     }
 }
 
