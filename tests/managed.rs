@@ -58,6 +58,24 @@ fn a_port_of_its_own_has_the_management_api_and_no_other_has_it() {
 }
 
 #[test]
+fn teams_are_managed_from_a_command_line() {
+    let rig = rig("managed-teams", "");
+    let made = printed(&rig, &["team", "create", "--id", "blue", "--alias", "Blue", "--rpm", "9", "--json"]);
+    assert_eq!((at(&made, "team_id").unwrap(), at(&made, "rpm_limit").unwrap()), ("blue".to_owned(), "9".to_owned()));
+    let key = Admin::new(rig.gateway.address(), MASTER).key(r#"{"team_id":"blue"}"#);
+    let chat = || rig.client().chat(&key, &body("chat", "")).unwrap().status;
+    assert_eq!(chat(), 200);
+    assert!(printed(&rig, &["team", "info", "blue"]).contains("Blue"));
+    assert!(printed(&rig, &["team", "block", "blue"]).contains("true"));
+    assert_eq!(chat(), 401);
+    printed(&rig, &["team", "unblock", "blue"]);
+    assert_eq!(chat(), 200);
+    assert!(printed(&rig, &["team", "list", "--csv"]).contains("\"blue\""));
+    printed(&rig, &["team", "delete", "blue"]);
+    assert_eq!(chat(), 401);
+}
+
+#[test]
 fn keys_are_managed_from_a_command_line() {
     let rig = rig("managed-line", "");
     let made = printed(&rig, &["key", "create", "--alias", "line", "--models", "chat", "--rpm", "9", "--json"]);

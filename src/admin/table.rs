@@ -1,11 +1,20 @@
 //! The table of routes: every path of the management API stands here, and no other is served.
 
 use super::route::{self, Found, Route};
-use super::{about, audit, keys, models, operate, spend};
+use super::{about, audit, keys, models, operate, spend, teams, users};
 
 /// The rows, one list per subject. A new subject is one more list.
-static TABLE: &[&[Route]] =
-    &[keys::ROUTES, spend::ROUTES, models::ROUTES, audit::ROUTES, operate::ROUTES, about::ROUTES, about::ELSEWHERE];
+static TABLE: &[&[Route]] = &[
+    keys::ROUTES,
+    teams::ROUTES,
+    users::ROUTES,
+    spend::ROUTES,
+    models::ROUTES,
+    audit::ROUTES,
+    operate::ROUTES,
+    about::ROUTES,
+    about::ELSEWHERE,
+];
 
 /// All rows.
 pub fn all() -> impl Iterator<Item = &'static Route> {

@@ -169,12 +169,7 @@ impl KeyFields {
         check::window("budget_duration", &self.budget_duration)?;
         check::windows(&self.budget_limits)?;
         check::window("rotation_interval", &self.rotation_interval)?;
-        for (model, budget) in self.model_max_budget.value().into_iter().flatten() {
-            check::budget("model_max_budget", &Patch::Set(budget.max_budget))?;
-            check::name("model_max_budget", model)?;
-            let window = budget.budget_duration.clone().map_or(Patch::Absent, Patch::Set);
-            check::window("model_max_budget.budget_duration", &window)?;
-        }
+        check_models(&self.model_max_budget)?;
         if let Some(alias) = self.key_alias.value() {
             check::name("key_alias", alias)?;
         }
@@ -263,7 +258,8 @@ fn plain(count: &Patch<Count>) -> Patch<u64> {
     }
 }
 
-fn windows(limits: Patch<Vec<Limit>>, bounds: &mut Bounds) {
+/// Puts windows of a budget where the body has them.
+pub fn windows(limits: Patch<Vec<Limit>>, bounds: &mut Bounds) {
     match limits {
         Patch::Absent => {}
         Patch::Null => bounds.budget_limits = Vec::new(),
@@ -271,7 +267,22 @@ fn windows(limits: Patch<Vec<Limit>>, bounds: &mut Bounds) {
     }
 }
 
-fn models(budgets: Patch<BTreeMap<String, OneModel>>, bounds: &mut Bounds) {
+/// Checks budgets for single models.
+///
+/// # Errors
+/// 400: an amount, a duration or a name is none.
+pub fn check_models(budgets: &Patch<BTreeMap<String, OneModel>>) -> Result<(), Refusal> {
+    for (model, budget) in budgets.value().into_iter().flatten() {
+        check::budget("model_max_budget", &Patch::Set(budget.max_budget))?;
+        check::name("model_max_budget", model)?;
+        let window = budget.budget_duration.clone().map_or(Patch::Absent, Patch::Set);
+        check::window("model_max_budget.budget_duration", &window)?;
+    }
+    Ok(())
+}
+
+/// Puts budgets for single models where the body has them.
+pub fn models(budgets: Patch<BTreeMap<String, OneModel>>, bounds: &mut Bounds) {
     let budget = |one: OneModel| ModelBudget { max_budget: one.max_budget, budget_duration: one.budget_duration };
     match budgets {
         Patch::Absent => {}

@@ -18,7 +18,7 @@ use crate::vocabulary::{KeyHash, PicoUsd};
 /// What `/key/generate` gives: the key itself, once, and its row.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Generated {
-    key: String,
+    pub(in crate::admin) key: String,
     token_id: KeyHash,
     #[serde(flatten)]
     row: WholeKeyRow,
@@ -33,7 +33,7 @@ impl Generated {
 pub(super) fn generate(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let body: KeyFields = ask.read()?;
     let writer = ask.write()?;
-    Reply::json(&generate_for(ask, &writer, body, Vec::new())?)
+    Reply::json(&generate_for(ask, &writer, body, Vec::new(), Vec::new())?)
 }
 
 /// Makes a key, together with other changes: all of them, or none.
@@ -45,9 +45,10 @@ pub fn generate_for(
     writer: &Writer<'_>,
     body: KeyFields,
     mut along: Vec<Change>,
+    mut adjustments: Vec<Adjustment>,
 ) -> Result<Generated, Refusal> {
     let (plain, key, spend) = prepare(ask, body)?;
-    let adjustments = set_spend(ask, &key, spend);
+    adjustments.extend(set_spend(ask, &key, spend));
     along.push(put(key.clone()));
     ask.commit_with(writer, Action::Plain, along, adjustments)?;
     Ok(Generated::of(ask, plain, &key))

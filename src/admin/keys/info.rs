@@ -5,10 +5,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::live::Live;
 use super::view::KeyRow;
 use crate::admin::actor::Actor;
 use crate::admin::ask::Ask;
+use crate::admin::live::Live;
 use crate::admin::reply::{Refusal, Reply};
 use crate::roster::{Bounds, Key, Moment};
 use crate::vocabulary::KeyHash;
@@ -39,7 +39,7 @@ pub(super) fn info(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     };
     let key = hash.and_then(|hash| find(ask, &hash).or_else(|| declared(ask, &hash)));
     let key = key.filter(|key| may_see(ask, key)).ok_or_else(unknown)?;
-    let (row, live) = (KeyRow::of(ask.world, &key, ask.now), Live::of(ask.world, &key, ask.now));
+    let (row, live) = (KeyRow::of(ask.world, &key, ask.now), Live::of_key(ask.world, &key, ask.now));
     Reply::json(&Shown { key: named, info: Info { row, live } })
 }
 
@@ -88,7 +88,7 @@ pub(super) fn find(ask: &Ask<'_>, hash: &KeyHash) -> Option<Arc<Key>> {
 }
 
 /// Whether a key may be seen: by whoever sees everything, shows it, has it, or leads its team or organization.
-pub(super) fn may_see(ask: &Ask<'_>, key: &Key) -> bool {
+pub fn may_see(ask: &Ask<'_>, key: &Key) -> bool {
     let Ask { actor, .. } = ask;
     let leads = key.team_id.as_deref().is_some_and(|team| actor.leads(ask.roster(), team));
     let manages = key.organization_id.as_deref().is_some_and(|of| actor.manages(ask.roster(), of));

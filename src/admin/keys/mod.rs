@@ -4,7 +4,6 @@ mod fields;
 mod generate;
 mod info;
 mod list;
-mod live;
 mod make;
 mod reach;
 mod rotate;
@@ -13,9 +12,10 @@ mod switch;
 mod update;
 mod view;
 
-pub use fields::{KeyFields, OneModel, carry, counts};
+pub use fields::{KeyFields, OneModel, carry, check_models, counts, models, windows};
 pub use generate::{Generated, generate_for};
-pub use view::{BudgetRow, KeyRow, Spent, WholeKeyRow};
+pub use info::may_see;
+pub use view::{BudgetRow, KeyRow, OneModelRow, Spent, WholeKeyRow};
 
 use super::actor::Needs;
 use super::query::Param;

@@ -30,7 +30,7 @@ pub(super) fn generate(ask: &Ask<'_>) -> Result<Reply, Refusal> {
         body.metadata = Patch::Set(marked(body.metadata.value(), alias)?);
     }
     let writer = ask.write()?;
-    Reply::json(&generate_for(ask, &writer, body, Vec::new())?)
+    Reply::json(&generate_for(ask, &writer, body, Vec::new(), Vec::new())?)
 }
 
 /// The metadata with the account's name among it.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::live;
 use crate::admin::check::Limit;
+use crate::admin::live;
 use crate::exchange::World;
 use crate::ledger::{AccountId, Part, Window};
 use crate::roster::{Bounds, Json, Key, KeyType, ModelBudget, Moment};
-use crate::vocabulary::{KeyHash, Now, PicoUsd};
+use crate::vocabulary::{KeyHash, Now, PicoUsd, ScopeKind};
 
 /// A key's row, without its hash.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -71,7 +71,7 @@ pub struct KeyRow {
 
 /// A budget for one model.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-struct OneModelRow {
+pub struct OneModelRow {
     max_budget: PicoUsd,
     budget_limit: PicoUsd,
     budget_duration: Option<String>,
@@ -138,7 +138,9 @@ impl KeyRow {
     pub fn of(world: &World, key: &Key, now: Now) -> Self {
         let spent = Spent::of(world, key, now);
         let Bounds { max_budget, soft_budget, budget_duration, budget_limits, model_max_budget, .. } = &key.bounds;
-        let of_model = |model: &String| live::part(world, key, &Part::Model(model.clone()), now).0;
+        let account = key.account().to_string();
+        let of_model =
+            |model: &String| live::part(world, (ScopeKind::Key, &account), &Part::Model(model.clone()), now).0;
         let carried = |name: &str, otherwise: &str| carried(key, name).unwrap_or_else(|| literal(otherwise));
         Self {
             key_name: key.key_name.clone(),
@@ -197,10 +199,10 @@ impl KeyRow {
     }
 }
 
-/// What a key has spent in its window, and when that ends.
+/// What somebody has spent in a window, and when that ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spent {
-    /// Its account.
+    /// The account.
     pub account: AccountId,
     /// How much.
     pub spent: PicoUsd,
@@ -211,17 +213,21 @@ pub struct Spent {
 impl Spent {
     /// How a key's account stands.
     pub fn of(world: &World, key: &Key, now: Now) -> Self {
-        let account = AccountId::Key(key.account());
+        let shared = key.budget_id.as_deref().and_then(|id| world.around.roster.budgets.find(id));
+        let bounds = shared.map_or_else(|| key.bounds.clone(), |budget| key.bounds.or(&budget.bounds));
+        Self::on(world, AccountId::Key(key.account()), &bounds, now)
+    }
+
+    /// How an account stands that has these budgets.
+    pub fn on(world: &World, account: AccountId, bounds: &Bounds, now: Now) -> Self {
         let (spent, end) = world.around.ledger.spent(account, now);
-        let resets_at = end.map(Moment).or_else(|| ends(world, key, now));
+        let resets_at = end.map(Moment).or_else(|| ends(world, bounds, now));
         Self { account, spent, resets_at }
     }
 }
 
-/// When the window of a key that has not spent yet ends.
-fn ends(world: &World, key: &Key, now: Now) -> Option<Moment> {
-    let shared = key.budget_id.as_deref().and_then(|id| world.around.roster.budgets.find(id));
-    let bounds = shared.map_or_else(|| key.bounds.clone(), |budget| key.bounds.or(&budget.bounds));
+/// When the window of an account ends that nothing was spent from yet.
+fn ends(world: &World, bounds: &Bounds, now: Now) -> Option<Moment> {
     let zone = jiff::tz::TimeZone::get(&world.settings.timezone).ok()?;
     let window = Window::parse(Some(bounds.budget_duration.as_deref()?), &zone).ok()?;
     window.ends_after(now.wall_ms).map(Moment)
