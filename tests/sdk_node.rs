@@ -1,4 +1,4 @@
-//! The official SDKs for Node, and Vercel's, work against the gateway as they do against their vendors.
+//! The official SDKs for Node, Vercel's and LangChain's, work against the gateway as they do against their vendors.
 
 mod support;
 
@@ -51,4 +51,14 @@ fn responses_and_chats_with_providers_of_other_apis() {
 #[test]
 fn vercels_client_with_every_kind_of_provider() {
     run("vercel");
+}
+
+#[test]
+fn googles_client_with_every_kind_of_provider() {
+    run("gemini");
+}
+
+#[test]
+fn langchains_clients_with_every_kind_of_provider() {
+    run("langchain");
 }
