@@ -224,6 +224,8 @@ fn deployment() -> Deployment {
         max_input_tokens: None,
         max_output_tokens: None,
         access_groups: Vec::new(),
+        health_check: true,
+        health_check_timeout: None,
         cooldown_time: None,
         tags: Vec::new(),
         ssl_verify: None,

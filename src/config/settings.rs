@@ -26,6 +26,9 @@ pub struct Settings {
     pub pass_through_endpoints: Vec<PassThrough>,
     /// `router_settings.model_group_alias` and `litellm_settings.model_alias_map`.
     pub aliases: Vec<Alias>,
+    /// `general_settings.background_health_checks` and `health_check_interval`: how often deployments are checked. None: when
+    /// somebody asks.
+    pub health_check_interval: Option<Duration>,
     /// `blocks`.
     pub blocks: Vec<BlockRule>,
     /// How a deployment is chosen, and what is tried after a failure.
@@ -161,6 +164,10 @@ pub struct Deployment {
     pub max_output_tokens: Option<u64>,
     /// `model_info.access_groups`.
     pub access_groups: Vec<String>,
+    /// `model_info.disable_background_health_check`, the other way round.
+    pub health_check: bool,
+    /// `model_info.health_check_timeout`.
+    pub health_check_timeout: Option<Duration>,
     /// `ssl_verify` of this deployment.
     pub ssl_verify: Option<bool>,
     /// Protocol to the upstream: None lets TLS decide (ALPN) and speaks HTTP/1.1 in clear. `http_version`: "1.1" or "2".

@@ -44,6 +44,8 @@ pub enum Route {
     Liveness,
     /// Whether it takes requests.
     Readiness,
+    /// How the deployments fare, with the query as it came.
+    Health(String),
     /// Prometheus metrics.
     Metrics,
     /// The root: a word of welcome.
@@ -63,7 +65,7 @@ pub enum Route {
 /// no such path. Names of models are decoded once and must be model names after that.
 pub fn route(method: &str, path: &str, query: Option<&str>) -> Route {
     let trimmed = path.strip_suffix('/').filter(|rest| !rest.is_empty() && !rest.ends_with('/')).unwrap_or(path);
-    let Some(route) = fixed(trimmed)
+    let Some(route) = fixed(trimmed, query)
         .or_else(|| call(trimmed))
         .or_else(|| stored(trimmed))
         .or_else(|| gemini(trimmed, query))
@@ -86,12 +88,13 @@ pub fn route(method: &str, path: &str, query: Option<&str>) -> Route {
     if allowed { route } else { Route::MethodNotAllowed { allow } }
 }
 
-fn fixed(path: &str) -> Option<Route> {
+fn fixed(path: &str, query: Option<&str>) -> Option<Route> {
     Some(match path {
         "/" => Route::Root,
         "/v1/models" | "/models" => Route::Models,
         "/health/liveliness" | "/health/liveness" => Route::Liveness,
         "/health/readiness" => Route::Readiness,
+        "/health" => Route::Health(query.unwrap_or_default().to_owned()),
         "/metrics" => Route::Metrics,
         _ => return None,
     })

@@ -201,15 +201,6 @@ impl Planned {
         })
     }
 
-    /// Whether another deployment of the group is in good standing.
-    pub(super) fn has_spare(&self, world: &World, deployment: usize, now: Now) -> bool {
-        let others = self.group.members.iter().filter(|member| member.deployment != deployment);
-        others.into_iter().any(|member| {
-            let health = &world.deployments[member.deployment].health;
-            health.standing(now) == Standing::Open && health.lacks(1, now).is_none()
-        })
-    }
-
     // ---- tags ----
 
     fn tags(&self) -> impl Iterator<Item = &str> {

@@ -394,7 +394,9 @@ fn label(route: &Route) -> telemetry::Endpoint {
     match route {
         Route::Call { endpoint, .. } => call_label(*endpoint),
         Route::Models | Route::Model(_) => telemetry::Endpoint::Models,
-        Route::Liveness | Route::Readiness | Route::Metrics | Route::Root => telemetry::Endpoint::Admin,
+        Route::Liveness | Route::Readiness | Route::Health(_) | Route::Metrics | Route::Root => {
+            telemetry::Endpoint::Admin
+        }
         Route::Pass(_) => telemetry::Endpoint::PassThrough,
         Route::Stored(_) => telemetry::Endpoint::Responses,
         Route::MethodNotAllowed { .. } | Route::NotFound | Route::Doubtful => telemetry::Endpoint::Other,

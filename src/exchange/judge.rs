@@ -4,8 +4,8 @@ use super::World;
 use super::attempt::Again;
 use super::plan::Planned;
 use crate::config::Cooling;
-use crate::routing::{Failure, Rest};
-use crate::telemetry::{CooledDown, Event};
+use crate::routing::{Failure, Group, Rest, Standing};
+use crate::telemetry::{CooledDown, Event, Target};
 use crate::vocabulary::{Fault, Now};
 
 impl Planned {
@@ -29,10 +29,10 @@ impl Planned {
         let usual = &world.settings.routing.cooling;
         let time = world.deployments[index].settings.cooldown_time.unwrap_or(usual.time);
         let cooling = Cooling { time, ..*usual };
-        let spare = self.has_spare(world, index, now);
+        let spare = world.has_spare(&self.group, index, now);
         let rest = health.failed(failure, fault.retry_after, &cooling, spare, now);
         match rest {
-            Some(rest) => self.say_cooled(world, rest, now),
+            Some(rest) => world.say_cooled(self.common.target, rest, now),
             // Not set aside, but the provider's word is kept.
             None if matches!(failure, Failure::RateLimit | Failure::Unavailable)
                 && !cooling.disabled
@@ -47,18 +47,6 @@ impl Planned {
     /// Whether a deployment that says that it is full leaves others: the only one of a group is asked all the same.
     fn has_others(&self) -> bool {
         self.group.members.len() > 1
-    }
-
-    fn say_cooled(&self, world: &World, rest: Rest, now: Now) {
-        let cooled = CooledDown {
-            handles: &world.handles,
-            target: self.common.target,
-            exception: rest.failure.exception(),
-            status: rest.failure.status(),
-            time: rest.time,
-            lasting: rest.failure == Failure::Credential,
-        };
-        world.around.telemetry.emit(&Event::CooledDown(cooled), now);
     }
 
     /// The deployment answers: its stream has said something, or its answer is whole.
@@ -81,5 +69,30 @@ impl Planned {
         {
             permit.settle(Some(0), now);
         }
+    }
+}
+
+impl World {
+    /// Says that a deployment was set aside.
+    pub(super) fn say_cooled(&self, target: Target, rest: Rest, now: Now) {
+        let cooled = CooledDown {
+            handles: &self.handles,
+            target,
+            exception: rest.failure.exception(),
+            status: rest.failure.status(),
+            time: rest.time,
+            lasting: rest.failure == Failure::Credential,
+        };
+        self.around.telemetry.emit(&Event::CooledDown(cooled), now);
+    }
+
+    /// Whether another deployment of the group is in good standing.
+    pub(super) fn has_spare(&self, group: &Group, deployment: usize, now: Now) -> bool {
+        group.members.iter().filter(|member| member.deployment != deployment).any(|member| {
+            let other = &self.deployments[member.deployment];
+            other.health.standing(now) == Standing::Open
+                && other.health.lacks(1, now).is_none()
+                && !other.off.is_off(now)
+        })
     }
 }

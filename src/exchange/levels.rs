@@ -32,7 +32,7 @@ impl World {
                 Standing::Resting(_) | Standing::Full(_) => Health::CoolingDown,
                 Standing::Trial => Health::Failing,
                 Standing::Open if deployment.health.lacks(1, now).is_some() => Health::CoolingDown,
-                Standing::Open if deployment.health.is_failing(now) => Health::Failing,
+                Standing::Open if deployment.health.is_failing(now) || !deployment.passed_check() => Health::Failing,
                 Standing::Open => Health::Healthy,
             };
             out(&self.handles, Gauge::Deployment { target, state });

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
-use super::World;
 use super::caller::Caller;
+use super::{HealthQuery, World};
 use crate::dialect::{Route, openai};
 use crate::json;
 use crate::vocabulary::{Fault, Kind, ModelName};
@@ -22,6 +22,8 @@ pub enum LocalAnswer {
         /// JSON.
         body: Bytes,
     },
+    /// How deployments fare; where they are not checked all the time, the shell checks them now.
+    Health(HealthQuery),
     /// Metrics in Prometheus' text format; the shell renders them.
     Metrics,
 }
@@ -71,6 +73,10 @@ pub(super) fn for_callers(world: &World, route: &Route, caller: Option<&Caller>)
         Route::Metrics => match caller {
             Some(Caller::Master) => Ok(LocalAnswer::Metrics),
             _ => Err(Fault::client(Kind::NeedsMasterKey, "metrics are shown to the master key only").param("None")),
+        },
+        Route::Health(query) => match caller {
+            Some(Caller::Master) => HealthQuery::read(query).map(LocalAnswer::Health),
+            _ => Err(Fault::client(Kind::NeedsMasterKey, "deployments are shown to the master key only").param("None")),
         },
         _ => Err(Fault::client(Kind::NotFound, "Not Found")),
     }

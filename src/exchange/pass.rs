@@ -228,7 +228,7 @@ fn with_query(mut path: String, query: Option<&str>, own: &str) -> Result<Uri, F
 }
 
 /// Percent-decoded; what is broken stays as it is.
-fn decoded(text: &str) -> Vec<u8> {
+pub(super) fn decoded(text: &str) -> Vec<u8> {
     let hex = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
     let (mut out, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
     while let Some((&first, after)) = rest.split_first() {

@@ -73,6 +73,11 @@ impl Provider for Azure {
             target.query
         )
     }
+
+    fn models_path(&self, target: &Target) -> Option<String> {
+        Some(format!("{}/openai/models{}", target.base_path, target.query))
+    }
+
     fn carry(&self, endpoint: Endpoint, model: &str) -> Option<Carry> {
         let plain = matches!(
             endpoint,

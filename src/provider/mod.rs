@@ -77,6 +77,11 @@ pub trait Provider: Send + Sync {
     /// The path of a carried call for a model, with its query, below the target's host.
     fn path(&self, target: &Target, call: &Call<'_>) -> String;
 
+    /// The path of the list of models, with its query, which costs nothing to ask for; None: the provider has none there.
+    fn models_path(&self, target: &Target) -> Option<String> {
+        Some(format!("{}/models{}", target.base_path, target.query))
+    }
+
     /// How a call is carried as the client wrote it; None: the provider has no such API for this model, and the call must be
     /// translated.
     fn carry(&self, endpoint: Endpoint, _model: &str) -> Option<Carry> {

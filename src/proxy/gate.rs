@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::credentials::Credentials;
 use super::resolve::Resolver;
@@ -24,6 +24,8 @@ pub struct Gate {
     around: Surroundings,
     pub(super) resolver: Resolver,
     pub(super) credentials: Credentials,
+    /// Held by whoever checks the deployments because somebody asks.
+    pub(super) checking: Mutex<()>,
     draining: AtomicBool,
     handing_over: AtomicBool,
     reloads: OnceLock<mpsc::Sender<ReloadWish>>,
@@ -44,6 +46,7 @@ impl Gate {
             around: around.clone(),
             resolver,
             credentials: Credentials::default(),
+            checking: Mutex::default(),
             draining: AtomicBool::new(false),
             handing_over: AtomicBool::new(false),
             reloads: OnceLock::new(),

@@ -144,6 +144,11 @@ impl Gateway {
                 (Answer::new(503, answer::JSON), Bytes::from_static(b"{\"status\":\"shutting_down\"}"))
             }
             LocalAnswer::Readiness { ready, body } => (Answer::new(if ready { 200 } else { 503 }, answer::JSON), body),
+            LocalAnswer::Health(query) => {
+                let world = self.gate.world();
+                self.gate.check_asked(&world, &query).await;
+                (Answer::new(200, answer::JSON), world.health(&query, self.now()))
+            }
             LocalAnswer::Metrics => {
                 let mut text = Vec::with_capacity(64 * 1024);
                 self.gate.around().telemetry.encode(&mut text);

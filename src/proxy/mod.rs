@@ -16,6 +16,7 @@ mod guard;
 mod handover;
 mod headers;
 mod manage;
+mod health;
 mod peer;
 mod plain;
 mod replay;

@@ -171,6 +171,7 @@ async fn run(
     }
     let names = gate.clone();
     tokio::spawn(async move { names.refresh_names().await });
+    tokio::spawn(gate.clone().check_health());
     if let Some(inheritance) = inherited {
         inheritance.ready().map_err(|error| failed("the process before this one is gone", &error))?;
     }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
+
 use super::Failure;
 use crate::config::Cooling;
 use crate::vocabulary::Now;
@@ -73,6 +75,16 @@ pub struct Health {
     requests: Minute,
     /// What its provider says is left, by [`Stock`].
     stocks: [Left; 2],
+    checked: ArcSwapOption<Checked>,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// When.
+    pub at: Now,
+    /// What was wrong; None: it is there.
+    pub trouble: Option<String>,
 }
 
 impl Health {
@@ -193,6 +205,16 @@ impl Health {
         });
         let (failures, count) = rate;
         count >= RECENT_MIN && failures * 2 > count
+    }
+
+    /// Keeps what a check found.
+    pub fn check(&self, checked: Checked) {
+        self.checked.store(Some(Arc::new(checked)));
+    }
+
+    /// What the last check found, if there was one.
+    pub fn checked(&self) -> Option<Arc<Checked>> {
+        self.checked.load_full()
     }
 
     /// Requests that are open.

@@ -13,7 +13,7 @@ mod table;
 pub use bond::{Bond, bound, seed};
 pub use budget::RetryBudget;
 pub use failure::Failure;
-pub use health::{Flight, Health, Rest, Standing, Stock};
+pub use health::{Checked, Flight, Health, Rest, Standing, Stock};
 pub use pattern::Pattern;
 pub use region::lies_in;
 pub use shuffle::{Member, Tried, choose};

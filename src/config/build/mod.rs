@@ -23,6 +23,8 @@ use crate::vocabulary::PicoUsd;
 
 /// How often a failed request is tried again, where nothing says so.
 const RETRIES: u32 = 2;
+/// LiteLLM's default.
+const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(300);
 /// LiteLLM's status for a budget that is used up.
 const BUDGET_EXCEEDED: u16 = 422;
 
@@ -80,6 +82,7 @@ impl Build<'_> {
             pass_through,
             pass_through_endpoints,
             aliases,
+            health_check_interval: self.health_check_interval(),
             blocks,
             routing: self.routing(),
             num_retries: retries.unwrap_or(RETRIES),
@@ -107,6 +110,11 @@ impl Build<'_> {
     fn customer_budget(&self) -> Option<CustomerBudget> {
         let dollars = self.litellm.at("max_end_user_budget").and_then(value::dollars).map(CustomerBudget::Dollars);
         dollars.or_else(|| text(self.litellm, "max_end_user_budget_id").map(CustomerBudget::Shared))
+    }
+
+    fn health_check_interval(&self) -> Option<Duration> {
+        let every = self.general.at("health_check_interval").and_then(value::duration).unwrap_or(HEALTH_CHECK_INTERVAL);
+        truth(self.general, "background_health_checks").unwrap_or(false).then_some(every)
     }
 
     fn unknown_price(&self) -> UnknownPrice {

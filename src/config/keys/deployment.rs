@@ -439,6 +439,14 @@ pub(super) const INFO: &[Key] = &[
         "[standard]",
     ),
     Key::new(
+        "model_list[].model_info.disable_background_health_check",
+        Kind::Bool,
+        "false",
+        "Leaves it out of background_health_checks.",
+        "false",
+    ),
+    Key::new("model_list[].model_info.health_check_timeout", TIMEOUT, "10", "How long a health check may take.", "10"),
+    Key::new(
         "model_list[].model_info.<price>",
         Kind::Dollars,
         "the price table",

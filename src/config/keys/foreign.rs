@@ -48,7 +48,7 @@ const GENERAL: &str = "\
     admin_only_routes admission_queue_timeout_seconds alert_to_webhook_url alert_types alerting alerting_args \
     alerting_threshold allow_cli_sso_verification_uri_complete allow_requests_on_db_unavailable \
     allow_unmanaged_response_ids allowed_file_extensions allowed_ips allowed_routes always_include_stream_usage \
-    background_health_check_model_groups background_health_checks \
+    background_health_check_model_groups \
     blocked_file_extensions cancel_on_disconnect claude_code_gateway_managed_settings completion_model \
     control_plane_url coordination_redis custom_auth_run_common_checks dangerously_permit_weak_or_unset_master_key \
     database_args database_connect_timeout database_connection_pool_limit database_connection_timeout \
@@ -60,7 +60,7 @@ const GENERAL: &str = "\
     enable_public_model_hub encryption_algorithm enforce_fallback_model_access enforce_user_param enforced_params \
     fail_closed_rate_limit_enforcement failed_login_block_seconds failed_login_window_seconds \
     forward_client_headers_to_llm_api forward_openai_org_id global_max_parallel_requests health_check_concurrency \
-    health_check_details health_check_interval health_check_skip_disabled_background_models image_generation_model \
+    health_check_details health_check_skip_disabled_background_models image_generation_model \
     include_call_id_in_error_body infer_model_from_keys key_management_settings key_management_system \
     litellm_jwtauth max_batch_file_records max_batch_file_size_mb max_batch_file_uploads_per_day \
     max_failed_login_attempts_per_source max_failed_login_attempts_per_source_overrides \
@@ -186,8 +186,8 @@ const PARAMS: &str = "\
 /// In `model_info`.
 const INFO: &str = "\
     access_windows allow_fail_open allowed_fails allowed_fails_policy blocked cost_per_ptu_per_hour created_at \
-    created_by db_model description disable_background_health_check discoverable enable_tag_filtering \
-    health_check_model health_check_timeout internal_router_model litellm_provider member_auto_router ptu_count \
+    created_by db_model description discoverable enable_tag_filtering \
+    health_check_model internal_router_model litellm_provider member_auto_router ptu_count \
     ptu_effective_from ptu_effective_to supported_environments supports_assistant_prefill supports_audio_input \
     supports_audio_output supports_function_calling supports_native_streaming supports_parallel_function_calling \
     supports_pdf_input supports_prompt_caching supports_reasoning supports_response_schema supports_system_messages \

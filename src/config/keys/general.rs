@@ -53,6 +53,14 @@ pub(super) const KEYS: &[Key] = &[
         "zero",
     ),
     Key::new(
+        "general_settings.background_health_checks",
+        Kind::Bool,
+        "false: when /health is asked",
+        "Whether providers are asked for their list of models again and again, which costs nothing: one that fails is set aside.",
+        "false",
+    ),
+    Key::new("general_settings.health_check_interval", DEADLINE, "300", "How often that is done.", "300"),
+    Key::new(
         "general_settings.data_dir",
         Kind::File,
         "none: everything is kept in memory",

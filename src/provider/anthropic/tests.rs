@@ -48,6 +48,8 @@ fn deployment(model: &str, key: Option<&str>, base: Option<&str>) -> Deployment 
         max_input_tokens: None,
         max_output_tokens: None,
         access_groups: Vec::new(),
+        health_check: true,
+        health_check_timeout: None,
         ssl_verify: None,
         http2: None,
         place: String::new(),

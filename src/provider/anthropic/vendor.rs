@@ -102,6 +102,10 @@ impl Provider for Anthropic {
         format!("{}/v1{}", target.base_path, call.endpoint.path())
     }
 
+    fn models_path(&self, target: &Target) -> Option<String> {
+        Some(format!("{}/v1/models", target.base_path))
+    }
+
     fn carry(&self, endpoint: Endpoint, _model: &str) -> Option<Carry> {
         matches!(endpoint, Endpoint::Messages | Endpoint::CountTokens).then_some(Carry::PLAIN)
     }

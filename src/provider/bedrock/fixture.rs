@@ -93,6 +93,8 @@ pub(super) fn deployment(model: &str) -> Deployment {
         max_input_tokens: None,
         max_output_tokens: None,
         access_groups: Vec::new(),
+        health_check: true,
+        health_check_timeout: None,
         ssl_verify: None,
         http2: None,
         place: "config.yaml:1".to_owned(),

@@ -102,6 +102,10 @@ impl Provider for Bedrock {
         place::path(target, call.model, if call.stream { "invoke-with-response-stream" } else { "invoke" })
     }
 
+    fn models_path(&self, _target: &Target) -> Option<String> {
+        None
+    }
+
     fn carry(&self, endpoint: Endpoint, model: &str) -> Option<Carry> {
         let is_messages =
             endpoint == Endpoint::Messages && matches!(Family::of(model), Family::Claude(version) if version >= (3, 0));

@@ -72,6 +72,10 @@ impl Provider for Cohere {
         format!("{}/v2{}{}", target.base_path, call.endpoint.path(), target.query)
     }
 
+    fn models_path(&self, target: &Target) -> Option<String> {
+        Some(format!("{}/v1/models", target.base_path))
+    }
+
     fn carry(&self, _endpoint: Endpoint, _model: &str) -> Option<Carry> {
         None
     }

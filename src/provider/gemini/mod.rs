@@ -117,6 +117,10 @@ impl Provider for Gemini {
         format!("{}/{}{method}", base_path(target), model_path(call.model))
     }
 
+    fn models_path(&self, target: &Target) -> Option<String> {
+        Some(format!("{}/models", base_path(target)))
+    }
+
     fn carry(&self, endpoint: Endpoint, _model: &str) -> Option<Carry> {
         matches!(endpoint, Endpoint::GenerateContent | Endpoint::GeminiCountTokens).then_some(CARRY)
     }

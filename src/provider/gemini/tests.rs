@@ -50,6 +50,8 @@ pub(in crate::provider) fn deployment() -> Deployment {
         max_input_tokens: None,
         max_output_tokens: None,
         access_groups: Vec::new(),
+        health_check: true,
+        health_check_timeout: None,
         ssl_verify: None,
         http2: None,
         place: String::new(),

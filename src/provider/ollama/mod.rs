@@ -70,6 +70,10 @@ impl Provider for Ollama {
         format!("{}/v1{}{}", target.base_path, call.endpoint.path(), target.query)
     }
 
+    fn models_path(&self, target: &Target) -> Option<String> {
+        Some(format!("{}/api/tags", target.base_path))
+    }
+
     /// What it has in OpenAI's form only.
     fn carry(&self, endpoint: Endpoint, _model: &str) -> Option<Carry> {
         (endpoint == Endpoint::Completions).then_some(Carry::PLAIN)

@@ -140,6 +140,10 @@ impl Provider for VertexAi {
         }
     }
 
+    fn models_path(&self, _target: &Target) -> Option<String> {
+        None
+    }
+
     fn carry(&self, endpoint: Endpoint, model: &str) -> Option<Carry> {
         match (endpoint, Maker::of(model)) {
             (Endpoint::GenerateContent | Endpoint::GeminiCountTokens, Maker::Google) => Some(CARRY),

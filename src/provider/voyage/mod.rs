@@ -83,6 +83,10 @@ impl Provider for Embedder {
         format!("{}{}{}", target.base_path, call.endpoint.path(), target.query)
     }
 
+    fn models_path(&self, _target: &Target) -> Option<String> {
+        None
+    }
+
     fn carry(&self, _endpoint: Endpoint, _model: &str) -> Option<Carry> {
         None
     }
