@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use support::admin::Admin;
 use support::rig::{self, Rig};
 use tollgate::cli::Served;
 use tollgate::config::{self, Purpose};
@@ -239,4 +240,70 @@ fn a_reload_switches_off_at_once_and_lets_open_streams_end() {
         .unwrap();
     let printed = String::from_utf8(explain.stdout).unwrap();
     assert!(printed.starts_with("a is served by the group b in its place, since it is switched off"), "{printed}");
+}
+
+/// By the management API and the command, on file.
+#[test]
+fn what_is_switched_off_over_the_api_stays_off_over_a_restart_and_the_command_says_so() {
+    const MASTER: &str = "sk-blocks-master-000001";
+    let config = |mock: &str| {
+        let models = [rig::deployment("a", mock, ""), rig::deployment("b", mock, "")].concat();
+        format!("model_list:\n{models}blocks: [{{kind: tag, name: old}}]\ngeneral_settings:\n  master_key: {MASTER}\n")
+    };
+    let directory = support::Scratch::new("blocks-data");
+    let data = directory.path().to_str().unwrap().to_owned();
+    let mut rig = Rig::start_with("blocks-api", &["--data-dir", &data], config);
+    let admin = Admin::new(rig.gateway.address(), MASTER);
+    let key = admin.key(r#"{"key_alias":"ada"}"#);
+    let status = |rig: &Rig, model: &str| rig.client().chat(&key, &rig::body(model, "")).unwrap().status;
+    assert_eq!((status(&rig, "a"), status(&rig, "b")), (200, 200));
+    let made = admin.done("/block/new", r#"{"kind":"model","name":"a","message":"Under repair.","duration":"1h"}"#);
+    assert_eq!((made.at("kind"), made.at("name"), made.at("configured")), ("model".into(), "a".into(), "false".into()));
+    assert_eq!((status(&rig, "a"), status(&rig, "b")), (403, 200), "at once");
+    for (body, expected) in [
+        (r#"{"kind":"model","name":"nobody"}"#, 404),
+        (r#"{"kind":"model","name":"a","reroute_to":"nobody"}"#, 404),
+        (r#"{"kind":"modal","name":"a"}"#, 400),
+        (r#"{"kind":"feature","name":"thinking"}"#, 404),
+        (r#"{"kind":"key"}"#, 422),
+    ] {
+        assert_eq!(admin.post("/block/new", body).status, expected, "{body}");
+    }
+    assert_eq!(admin.with(&key).get("/block/list").status, 401);
+    assert_eq!(admin.post("/block/delete", r#"{"kind":"tag","name":"old"}"#).status, 404);
+
+    let command = |rig: &Rig, words: &[&str]| {
+        let url = format!("http://{}", rig.gateway.address());
+        let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .arg("block")
+            .args(words)
+            .args(["--url", &url])
+            .arg("--json")
+            .env("LITELLM_MASTER_KEY", MASTER)
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (done, told) = command(&rig, &["new", "key", &key, "--message", "Ask Ada."]);
+    assert!(done && told.contains(&KeyHash::of(&key).to_string()) && !told.contains(&key), "{told}");
+    assert_eq!(status(&rig, "b"), 403);
+    rig.gateway.signal("TERM");
+    rig.gateway.wait();
+    rig.gateway = support::Process::gateway(rig.config(), &["--data-dir", &data]);
+    assert_eq!(status(&rig, "b"), 403, "after a restart");
+    let admin = Admin::new(rig.gateway.address(), MASTER);
+    assert_eq!(admin.get("/audit").at("audit_logs.0.action"), "blocked");
+    let (done, told) = command(&rig, &["delete", "key", &key]);
+    assert!(done && told.contains("Ask Ada."), "{told}");
+    assert_eq!((status(&rig, "a"), status(&rig, "b")), (403, 200));
+    let (done, told) = command(&rig, &["list"]);
+    assert!(
+        done && told.contains(r#""name":"a""#) && told.contains(r#""name":"old""#) && !told.contains("Ask"),
+        "{told}"
+    );
+    let (done, told) = command(&rig, &["delete", "model", "b"]);
+    assert!(!done && told.contains("it is not switched off"), "{told}");
 }

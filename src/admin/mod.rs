@@ -40,6 +40,7 @@ pub mod about;
 pub mod actor;
 pub mod ask;
 pub mod audit;
+pub mod block;
 pub mod body;
 pub mod bounds;
 pub mod check;

@@ -1,7 +1,7 @@
 //! The table of routes: every path of the management API stands here, and no other is served.
 
 use super::route::{self, Found, Route};
-use super::{about, audit, keys, models, operate, spend, teams, users};
+use super::{about, audit, block, keys, models, operate, spend, teams, users};
 
 /// The rows, one list per subject. A new subject is one more list.
 static TABLE: &[&[Route]] = &[
@@ -11,6 +11,7 @@ static TABLE: &[&[Route]] = &[
     spend::ROUTES,
     models::ROUTES,
     audit::ROUTES,
+    block::ROUTES,
     operate::ROUTES,
     about::ROUTES,
     about::ELSEWHERE,

@@ -52,6 +52,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Switch a model, deployment, key, team, tag or feature of a running gateway off at once, or on again.
+    Block(Box<super::manage::BlockArguments>),
     /// Sum up what was spent, by key, model or day, out of a data directory.
     Spend(super::spend::SpendArguments),
     /// Make, list, show, block, rotate and delete virtual keys of a running gateway.

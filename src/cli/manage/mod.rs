@@ -1,5 +1,6 @@
-//! `tollgate key` and `tollgate team`: the management API from a command line.
+//! `tollgate key`, `tollgate team` and `tollgate block`: the management API from a command line.
 
+mod block;
 mod key;
 mod print;
 mod team;
@@ -11,6 +12,7 @@ use clap::Args;
 use http::Method;
 use serde::Deserialize;
 
+pub use block::BlockArguments;
 pub use key::KeyArguments;
 pub use team::TeamArguments;
 
@@ -25,6 +27,8 @@ pub enum Managed<'a> {
     Keys(&'a KeyArguments),
     /// Teams.
     Teams(&'a TeamArguments),
+    /// What is switched off.
+    Blocks(&'a BlockArguments),
 }
 
 /// Asks a gateway, and prints its answer.
@@ -35,6 +39,7 @@ pub fn run(managed: &Managed<'_>, out: &mut dyn Write) -> io::Result<()> {
     match managed {
         Managed::Keys(arguments) => key::run(arguments, out),
         Managed::Teams(arguments) => team::run(arguments, out),
+        Managed::Blocks(arguments) => block::run(arguments, out),
     }
 }
 
