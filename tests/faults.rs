@@ -5,13 +5,18 @@
 //! - **pair**: the failing deployment first, a good one behind it. Whether the good one answers, and whether the failing
 //!   one is set aside at once.
 //! - **on**: the failing deployment alone in its group, with a fallback to a good group. Whether the fallback answers.
+//!
+//! Only an answer that came, or began to stream, is charged. What fails after the client has seen content stands in a second table: nobody else is
+//! asked, the stream ends in an error of the client's dialect, and what was sent is charged.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 use std::time::Duration;
 
 use support::client::Answer;
+use support::hostile::{Hostile, Play};
 use support::rig::{self, Rig, sum};
+use tollgate::vocabulary::PicoUsd;
 
 mod support;
 
@@ -71,6 +76,8 @@ const fn row(
 const FAULTS: &[Row] = &[
     //   fault           the mock's knobs                                      ways    alone pair      on        cooled
     row("refused",       &[],                                                  Both,   500, Answered, Answered, No),
+    row("no-tls",        &[],                                                  Both,   500, Answered, Answered, No),
+    row("hung-up",       &[],                                                  Both,   500, Answered, Answered, No),
     row("400",           &[("status", "400")],                                 Both,   400, Told,     Told,     No),
     row("401",           &[("status", "401")],                                 Both,   401, Answered, Answered, AtOnce),
     row("403",           &[("status", "403")],                                 Both,   403, Answered, Answered, AtOnce),
@@ -97,6 +104,9 @@ const FAULTS: &[Row] = &[
     row("error-role",    &[("error-after", "1")],                              Stream, 500, Answered, Answered, No),
 ];
 
+/// A token of either side costs a millionth.
+const PRICE: &str = "      input_cost_per_token: 0.000001\n      output_cost_per_token: 0.000001\n";
+
 impl Row {
     fn ways(&self) -> impl Iterator<Item = bool> {
         let ways: &[bool] = match self.ways {
@@ -107,14 +117,19 @@ impl Row {
         ways.iter().copied()
     }
 
-    fn bad(&self, group: &str, mock: &str, more: &str) -> String {
-        let base = if self.name == "refused" { "http://127.0.0.1:1/v1" } else { mock };
+    fn bad(&self, group: &str, (mock, hangs_up): (&str, &str), more: &str) -> String {
+        let base = match self.name {
+            "refused" => "http://127.0.0.1:1/v1",
+            "no-tls" => &mock.replace("http://", "https://"),
+            "hung-up" => hangs_up,
+            _ => mock,
+        };
         let headers: String = self.knobs.iter().map(|(knob, value)| format!("x-mock-{knob}: \"{value}\", ")).collect();
         deployment(
             group,
             &format!("{group}-bad"),
             base,
-            &format!("{more}      timeout: 0.4\n      extra_headers: {{{headers}}}\n"),
+            &format!("{more}{PRICE}      timeout: 0.4\n      extra_headers: {{{headers}}}\n"),
         )
     }
 }
@@ -136,17 +151,18 @@ fn group(place: &str, row: &Row, stream: bool) -> String {
     format!("{place}-{}-{}", row.name, if stream { "stream" } else { "whole" })
 }
 
-fn config(mock: &str) -> String {
-    let mut list = deployment("good", "good-1", mock, "");
+fn config(mock: &str, hangs_up: &str) -> String {
+    let bases = (mock, hangs_up);
+    let mut list = deployment("good", "good-1", mock, PRICE);
     let mut fallbacks = String::new();
     for row in FAULTS {
         for stream in row.ways() {
-            list += &row.bad(&group("alone", row, stream), mock, "      num_retries: 0\n");
+            list += &row.bad(&group("alone", row, stream), bases, "      num_retries: 0\n");
             let pair = group("pair", row, stream);
-            list += &row.bad(&pair, mock, "      order: 1\n");
-            list += &deployment(&pair, &format!("{pair}-good"), mock, "      order: 2\n");
+            list += &row.bad(&pair, bases, "      order: 1\n");
+            list += &deployment(&pair, &format!("{pair}-good"), mock, &format!("{PRICE}      order: 2\n"));
             let on = group("on", row, stream);
-            list += &row.bad(&on, mock, "      num_retries: 0\n");
+            list += &row.bad(&on, bases, "      num_retries: 0\n");
             fallbacks += &format!("    - {on}: [good]\n");
         }
     }
@@ -168,12 +184,15 @@ fn number(answer: &Answer, header: &str) -> u32 {
 
 #[test]
 fn every_fault_comes_to_what_the_table_says() {
-    let rig = Rig::start("faults", config);
+    let hangs_up = Hostile::start(|_| Play::raw("").hang_up());
+    let rig = Rig::start("faults", |mock| config(mock, &format!("{}/v1", hangs_up.url())));
     let mut wrong = Vec::new();
+    let mut asked = 0;
     for row in FAULTS {
         for stream in row.ways() {
             let mut check = |place: &str, then: Option<Then>| {
                 let group = group(place, row, stream);
+                asked += 1;
                 let answer = ask(&rig, &group, stream, "x-tollgate-explain: 1\r\n", "");
                 let expected = if then == Some(Answered) { 200 } else { row.alone };
                 let (retries, fallbacks) =
@@ -202,6 +221,16 @@ fn every_fault_comes_to_what_the_table_says() {
             check("on", Some(row.on));
         }
     }
+    let mut begun = 0;
+    for exchange in rig.exchanges_after(asked) {
+        match (exchange.status, exchange.cost() > PicoUsd::ZERO) {
+            (200, false) => wrong.push(format!("not charged: {exchange:?}")),
+            (200, true) | (_, false) => {}
+            (_, true) => begun += 1,
+        }
+    }
+    // That of error-role, where nobody else is asked: its stream had begun, so its prompt is charged.
+    assert_eq!(begun, 1, "failures that are charged");
     let metrics = rig.metrics();
     for row in FAULTS {
         for stream in row.ways() {
@@ -220,6 +249,49 @@ fn every_fault_comes_to_what_the_table_says() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n---\n"));
+}
+
+/// What fails after the client has seen content: the mock's knobs, and the receipt's outcome.
+#[rustfmt::skip]
+const AFTER_CONTENT: &[(&str, &str, &str)] = &[
+    ("stalls",         "x-mock-stall-after: \"4\"",                         "stalled"),
+    ("breaks off",     "x-mock-cut-after: \"4\"",                           "upstream_cut"),
+    ("says an error",  "x-mock-error-after: \"4\"",                         "upstream_cut"),
+    ("fast then slow", "x-mock-gap-ms: \"30000\"",                          "stalled"),
+];
+
+#[test]
+fn what_fails_after_content_is_told_and_charged_and_not_tried_again() {
+    let name = |fault: &str| fault.replace(' ', "-");
+    let rig = Rig::start("faults-after", |mock| {
+        let mut list = String::new();
+        for (fault, knobs, _) in AFTER_CONTENT {
+            let bad = format!("{PRICE}      order: 1\n      stream_timeout: 0.4\n      extra_headers: {{{knobs}}}\n");
+            list += &deployment(&name(fault), &format!("{}-bad", name(fault)), mock, &bad);
+            list += &deployment(&name(fault), &format!("{}-good", name(fault)), mock, "      order: 2\n");
+        }
+        list += &deployment("good", "good", mock, "");
+        format!(
+            "model_list:\n{list}router_settings:\n  default_fallbacks: [good]\ngeneral_settings:\n  master_key: {MASTER}\n"
+        )
+    });
+    for (at, (fault, _, outcome)) in AFTER_CONTENT.iter().enumerate() {
+        let answer = ask(&rig, &name(fault), true, "", "");
+        let told =
+            ["x-litellm-attempted-retries", "x-litellm-attempted-fallbacks"].map(|header| number(&answer, header));
+        let text = answer.text();
+        assert_eq!((answer.status, told), (200, [0, 0]), "{fault}: {text}");
+        assert!(text.contains(r#""content":""#), "{fault}: {text}");
+        assert_eq!(text.matches(r#"{"error":"#).count(), 1, "{fault}: {text}");
+        assert!(!text.contains("[DONE]") && text.ends_with("\n\n"), "{fault}: {text}");
+        let exchanges = rig.exchanges_after(at + 1);
+        let last = exchanges.last().unwrap();
+        assert_eq!((&*last.outcome, last.cost() > PicoUsd::ZERO), (*outcome, true), "{fault}: {last:?}");
+        assert_eq!(rig.mock.requests().len(), at + 1, "{fault}: one attempt");
+    }
+    assert_eq!(rig.metric("litellm_deployment_cooled_down_total", &[]), 0.0);
+    let wasted = rig.metric("tollgate_wasted_spend_usd_total", &[]);
+    assert!(wasted > 0.0 && wasted == rig.metric("tollgate_spend_usd_total", &[]), "{wasted}");
 }
 
 /// A configuration of single groups: name, knobs, lines of `litellm_params`; then more of the file.
@@ -537,7 +609,6 @@ general_settings:
 
 #[test]
 fn a_providers_word_on_length_and_policy_decides_where_to_go_on() {
-    use support::hostile::{Hostile, Play};
     let upstream = Hostile::start(|request| {
         let error = |message: &str| Play::json(400, &format!(r#"{{"error":{{"message":"{message}","type":"t"}}}}"#));
         match request.body.split('"').nth(3) {

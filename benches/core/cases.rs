@@ -12,6 +12,7 @@ use tollgate::dialect::openai::{Endpoint, Request, StreamOptions, StreamReply};
 use tollgate::exchange::{Ending, Entry, Head, Opened, Planned, Sent, Surroundings, Treatment, UpstreamHead, World};
 use tollgate::json;
 use tollgate::ledger::Memory;
+use tollgate::routing::{self, Health, Member, Standing, Tried};
 use tollgate::telemetry::{self, Event, ExchangeClosed, KeyLabel, LogTo, Options, Outcome, Target, Telemetry};
 use tollgate::vocabulary::{Clock, Metered, PicoUsd, Usage};
 
@@ -80,6 +81,10 @@ pub(crate) const ALL: &[Case] = &[
     Case { weight: Weight::Heavy, ..light("translated from Gemini, 100 events", || whole_stream(Vendor::Gemini)) },
     Case { weight: Weight::Heavy, ..light("translated from Bedrock, 100 events", || whole_stream(Vendor::Bedrock)) },
     Case { parts: EVENTS as u64, weight: Weight::Heavy, ..light("SSE metering, one event of 100", meter) },
+    light("choice among 2 deployments", || choice(2)),
+    light("choice among 10 deployments", || choice(10)),
+    light("choice among 100 deployments", || choice(100)),
+    light("choice among 1,000 deployments", || choice(1000)),
     light("metrics of an exchange", || emit(|| LogTo::Nowhere)),
     light("metrics and log line of an exchange", || emit(|| LogTo::Json(Box::new(std::io::sink())))),
 ];
@@ -117,6 +122,19 @@ fn scan(bytes: usize) -> Result<Operation, Failure> {
     Ok(Box::new(move || {
         black_box(json::scan(black_box(&body), &json::Limits::default())?);
         Ok(())
+    }))
+}
+
+/// `simple-shuffle` over the deployments that are not set aside.
+fn choice(size: usize) -> Result<Operation, Failure> {
+    let members: Vec<_> = (0..size).map(|deployment| Member { deployment, order: 1, share: 1 }).collect();
+    let health: Vec<Arc<Health>> = (0..size).map(|_| Arc::default()).collect();
+    let now = Clock::manual(1_795_226_400_000).now();
+    let mut dice = fastrand::Rng::with_seed(7);
+    Ok(Box::new(move || {
+        let usable = |at: usize| health.get(at).is_some_and(|health| health.standing(now) == Standing::Open);
+        let chosen = routing::choose(black_box(&members), Tried::default(), usable, dice.u64(..));
+        black_box(chosen).map(drop).ok_or_else(|| "nobody was chosen".into())
     }))
 }
 

@@ -176,9 +176,31 @@ impl Planned {
     /// Takes note that the attempt failed and says whether to try again. `jitter` is a random number.
     pub fn failed(&mut self, fault: &Fault, now: Now, jitter: u64) -> Again {
         let world = self.common.world.clone();
-        let Some(current) = &mut self.current else { return Again::No };
-        if current.failed {
+        if !self.note_failure(&world, fault, now) {
             return Again::No;
+        }
+        let elsewhere = self.elsewhere(&world, now);
+        let again = self.again(&world, fault, elsewhere, now, jitter);
+        self.let_go(again, now);
+        match again {
+            Again::No if self.next_order(&world, fault, now) || self.go_on(fault, now) => Again::After(Duration::ZERO),
+            again => again,
+        }
+    }
+
+    /// Takes note that the attempt failed after the client has seen some of its answer: nobody else is asked.
+    pub fn failed_in_the_midst(&mut self, fault: &Fault, now: Now) {
+        let world = self.common.world.clone();
+        if self.note_failure(&world, fault, now) {
+            self.let_go(Again::No, now);
+        }
+    }
+
+    /// Notes a failure, once: with the deployment, in the log and in the metrics.
+    fn note_failure(&mut self, world: &World, fault: &Fault, now: Now) -> bool {
+        let Some(current) = &mut self.current else { return false };
+        if current.failed {
+            return false;
         }
         (current.failed, current.ended) = (true, Some(now));
         let event = AttemptFailed {
@@ -192,14 +214,8 @@ impl Planned {
         };
         world.around.telemetry.emit(&Event::AttemptFailed(event), now);
         self.note_leg(fault, now);
-        self.judge(&world, fault, now);
-        let elsewhere = self.elsewhere(&world, now);
-        let again = self.again(&world, fault, elsewhere, now, jitter);
-        self.let_go(again, now);
-        match again {
-            Again::No if self.next_order(&world, fault, now) || self.go_on(fault, now) => Again::After(Duration::ZERO),
-            again => again,
-        }
+        self.judge(world, fault, now);
+        true
     }
 }
 

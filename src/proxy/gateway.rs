@@ -627,10 +627,16 @@ impl ProxyHttp for Gateway {
                 "litellm.APIConnectionError: the provider's answer broke off before its end",
             )
         };
-        let retry = self.attempt_failed(context, fault.cause(error.etype().as_str()));
-        error.set_retry(retry && !begun);
-        if begun && context.fault.is_none() {
-            context.fault = Some(Fault::upstream(Kind::UpstreamCut, "the provider's answer broke off before its end"));
+        let fault = fault.cause(error.etype().as_str());
+        if begun {
+            if let Some(exchange) = &mut context.exchange {
+                exchange.failed_in_the_midst(&fault, self.now());
+            }
+            context.fault = Some(fault);
+            error.set_retry(false);
+        } else {
+            let retry = self.attempt_failed(context, fault);
+            error.set_retry(retry);
         }
         error
     }

@@ -143,6 +143,9 @@ impl Rows<'_> {
             BlockRead::Spend => {
                 self.push_nonzero(&names, &[], block.spend_pico.load(Ordering::Relaxed) as f64 / 1e12);
             }
+            BlockRead::Wasted => {
+                self.push_nonzero(&names, &[], block.wasted_pico.load(Ordering::Relaxed) as f64 / 1e12);
+            }
             BlockRead::TokensByKind => {
                 for (index, kind) in TOKEN_KINDS.iter().enumerate() {
                     self.push_nonzero(&names, &[("kind", kind)], tokens(index) as f64);

@@ -49,6 +49,8 @@ pub(super) enum BlockRead {
     /// Those that reached a deployment.
     Dispatched,
     Spend,
+    /// What of it was wasted.
+    Wasted,
     TokensByKind,
     TokensTotal,
     /// One of [`TOKEN_KINDS`].
@@ -162,7 +164,11 @@ impl Source {
             Self::Block(read) => match read {
                 BlockRead::Requests | BlockRead::RequestsByStatus | BlockRead::Failures => REQUEST_SLOTS,
                 BlockRead::TokensByKind => TOKEN_KINDS.len(),
-                BlockRead::Dispatched | BlockRead::Spend | BlockRead::TokensTotal | BlockRead::Tokens(_) => 1,
+                BlockRead::Dispatched
+                | BlockRead::Spend
+                | BlockRead::Wasted
+                | BlockRead::TokensTotal
+                | BlockRead::Tokens(_) => 1,
             },
             Self::Course(read) => match read {
                 // The bound +Inf, the sum and the count.

@@ -105,6 +105,8 @@ metrics! {
         "Tokens. Kinds input and output are totals; the other kinds are parts of them.";
     "tollgate_spend_usd_total" Counter AT, Block(B::Spend),
         "US dollars charged since the process started. The ledger is exact; this is a float.";
+    "tollgate_wasted_spend_usd_total" Counter AT, Block(B::Wasted),
+        "The part of the spend that was for answers which did not come whole: broken off, stalled, or left by the client.";
     "tollgate_request_duration_seconds" Histogram ON, Course(C::Timed(Timed::Total, Unit::Seconds)),
         "From the request's head to the end of the answer.";
     "tollgate_upstream_duration_seconds" Histogram ON, Course(C::Timed(Timed::Upstream, Unit::Seconds)),

@@ -42,6 +42,8 @@ pub(super) struct Block {
     pub(super) requests: Slots<REQUEST_SLOTS>,
     pub(super) tokens: [AtomicU64; TOKEN_KINDS.len()],
     pub(super) spend_pico: AtomicU64,
+    /// What of it was for answers that did not come whole.
+    pub(super) wasted_pico: AtomicU64,
 }
 
 impl Block {
@@ -52,6 +54,7 @@ impl Block {
             requests: Slots::default(),
             tokens: Default::default(),
             spend_pico: AtomicU64::new(0),
+            wasted_pico: AtomicU64::new(0),
         }
     }
 
@@ -63,6 +66,9 @@ impl Block {
         }
         if let Ok(pico) = u64::try_from(cost.0) {
             self.spend_pico.fetch_add(pico, Ordering::Relaxed);
+            if outcome != Outcome::Complete {
+                self.wasted_pico.fetch_add(pico, Ordering::Relaxed);
+            }
         }
     }
 
