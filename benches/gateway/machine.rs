@@ -18,8 +18,17 @@ pub(crate) fn cpu(pid: u32) -> Option<Duration> {
 
 /// Resident memory of a process in KiB.
 pub(crate) fn rss_kib(pid: u32) -> Option<u64> {
+    of_status(pid, "VmRSS:")
+}
+
+/// The most resident memory that a process ever had, in KiB.
+pub(crate) fn peak_kib(pid: u32) -> Option<u64> {
+    of_status(pid, "VmHWM:")
+}
+
+fn of_status(pid: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
@@ -33,10 +42,14 @@ pub(crate) enum Pinning {
 }
 
 impl Pinning {
-    /// Finds out what is possible, and moves this process to its core.
+    /// Finds out what is possible, and moves this process to its core. It also gets as many files as the system allows.
     pub(crate) fn take() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pid = std::process::id().to_string();
+        let mut files = Command::new("sh");
+        files.args(["-c", &format!("prlimit --pid {pid} --nofile=$(ulimit -Hn)")]);
+        // Where it cannot be had, many streams fail and say so.
+        let _more = files.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
         let mut taskset = Command::new("taskset");
         taskset.args(["-a", "-c", "-p", "1", &pid]).stdout(Stdio::null()).stderr(Stdio::null());
         let moved = cores > 1 && taskset.status().is_ok_and(|status| status.success());

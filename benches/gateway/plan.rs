@@ -15,6 +15,9 @@ use crate::{Failure, say};
 /// How a request's text reads: plain words, with the escapes that prompts have.
 const SENTENCE: &str = "The toll of the northern bridge is \\\"two coins\\\" for a cart,\\nand one for a rider. ";
 
+/// The request whose memory is measured.
+const LARGE_BYTES: usize = 20 << 20;
+
 /// How much is measured.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -33,7 +36,7 @@ pub(crate) struct Args {
     /// Requests per second where latency is measured
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
-    /// Streams held open where memory is measured [default: 400, or 50 if quick]
+    /// Streams held open where memory is measured [default: 2000, or 50 if quick]
     #[arg(long, value_name = "N")]
     streams: Option<usize>,
     /// The gateway's binary [default: the one cargo has just built]
@@ -81,7 +84,7 @@ impl Args {
     }
 
     fn streams(&self) -> usize {
-        self.streams.unwrap_or(if self.quick { 50 } else { 400 })
+        self.streams.unwrap_or(if self.quick { 50 } else { 2000 })
     }
 
     fn subjects(&self, ground: &Ground, mock: &Subject) -> Result<Vec<Subject>, Failure> {
@@ -90,7 +93,7 @@ impl Args {
             Ok(nginx) => subjects.push(nginx),
             Err(missing) => say(&format!("without nginx: {missing}"))?,
         }
-        for gateway in [ground.ungoverned(mock), ground.governed(mock)] {
+        for gateway in [ground.ungoverned(mock), ground.governed(mock), ground.durable(mock)] {
             match gateway {
                 Ok(gateway) => subjects.push(gateway),
                 Err(missing) if self.allow_missing => say(&format!("without it: {missing}"))?,
@@ -163,13 +166,23 @@ impl Bench<'_> {
     fn memory(&self, subjects: &[Subject], report: &mut Report) -> Result<(), Failure> {
         for subject in subjects {
             let Some(pid) = subject.pid() else { continue };
-            let idle = machine::rss_kib(pid).unwrap_or_default();
+            let fresh_kib = machine::rss_kib(pid).unwrap_or_default();
+            let large = Job::new(subject.addr, &body(LARGE_BYTES, ""));
+            let outcome = self.runtime.block_on(load::closed(&large, 1, Duration::from_millis(5), &self.clock));
+            complain(subject, "one large request", &outcome)?;
+            let peak_kib = machine::peak_kib(pid).unwrap_or_default();
+            let idle_kib = machine::rss_kib(pid).unwrap_or_default();
             let stalled = body(1 << 10, r#""stream":true,"mock":{"stall_after":3},"#);
             let job = Job::new(subject.addr, &stalled);
             let held = self.runtime.block_on(load::hold(&job, self.args.streams()));
             let held = held.map_err(|error| format!("{}: holding streams: {error}", subject.name))?;
-            let busy = machine::rss_kib(pid).unwrap_or_default();
-            report.memory(subject.name, Memory { idle_kib: idle, busy_kib: busy, streams: held.len() });
+            let (listening, large_kib) = (subject.listening, (LARGE_BYTES >> 10) as u64);
+            let busy_kib = machine::rss_kib(pid).unwrap_or_default();
+            let streams = held.len();
+            report.memory(
+                subject.name,
+                Memory { listening, fresh_kib, peak_kib, large_kib, idle_kib, busy_kib, streams },
+            );
         }
         Ok(())
     }

@@ -15,9 +15,14 @@ pub(crate) struct Pace {
     p99_us: f64,
 }
 
-/// Resident memory without and with streams.
+/// How soon a process listened, and its resident memory: just started, at the peak of one large request, and without and
+/// with streams after that.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
+    pub(crate) listening: Duration,
+    pub(crate) fresh_kib: u64,
+    pub(crate) peak_kib: u64,
+    pub(crate) large_kib: u64,
     pub(crate) idle_kib: u64,
     pub(crate) busy_kib: u64,
     pub(crate) streams: usize,
@@ -115,14 +120,18 @@ impl Report {
     }
 
     fn print_memory(&self) -> Result<(), Failure> {
-        say("\nresident memory")?;
-        say("| subject | idle MiB | with streams MiB | streams | KiB/stream |")?;
-        say("|---|---:|---:|---:|---:|")?;
+        say("\nstart and resident memory")?;
+        say(
+            "| subject | listens after ms | idle MiB | one large request, x its size | with streams MiB | streams | KiB/stream |",
+        )?;
+        say("|---|---:|---:|---:|---:|---:|---:|")?;
         for (subject, memory) in &self.memory {
             let mib = |kib: u64| kib as f64 / 1024.0;
             let each = memory.busy_kib.saturating_sub(memory.idle_kib) as f64 / memory.streams.max(1) as f64;
-            let (idle, busy) = (mib(memory.idle_kib), mib(memory.busy_kib));
-            say(&format!("| {subject} | {idle:.1} | {busy:.1} | {} | {each:.1} |", memory.streams))?;
+            let large = memory.peak_kib.saturating_sub(memory.fresh_kib) as f64 / memory.large_kib.max(1) as f64;
+            let (idle, busy, listens) = (mib(memory.fresh_kib), mib(memory.busy_kib), micros(memory.listening) / 1e3);
+            let streams = memory.streams;
+            say(&format!("| {subject} | {listens:.0} | {idle:.1} | {large:.2} | {busy:.1} | {streams} | {each:.1} |"))?;
         }
         Ok(())
     }

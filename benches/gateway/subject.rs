@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use tollgate::vocabulary::KeyHash;
+use tollgate::vocabulary::{Clock, KeyHash};
 
 use crate::Failure;
 use crate::machine::Pinning;
@@ -18,8 +18,8 @@ pub(crate) const KEY: &str = "sk-bench-0123456789abcdef0123456789abcdef";
 /// The variable the gateway reads its master key from.
 const KEY_VARIABLE: &str = "TOLLGATE_BENCH_MASTER_KEY";
 /// Tries to reach a process that has just been started, and the wait between them.
-const TRIES: u32 = 100;
-const TRY_AGAIN: Duration = Duration::from_millis(100);
+const TRIES: u32 = 20_000;
+const TRY_AGAIN: Duration = Duration::from_micros(500);
 /// Tokens in the answers: with the role, the finish and the end a stream has about a hundred events.
 const CHUNKS: &str = "97";
 /// The core of the proxies, and the core of everything else.
@@ -31,13 +31,15 @@ const LOAD_CORE: usize = 1;
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
     pub(crate) addr: SocketAddr,
+    /// From the start of the process to the first connection it took.
+    pub(crate) listening: Duration,
     child: Option<Child>,
 }
 
 impl Subject {
     /// The same provider without anything in front.
     pub(crate) fn direct(mock: &Self) -> Self {
-        Self { name: "direct", addr: mock.addr, child: None }
+        Self { name: "direct", addr: mock.addr, listening: Duration::ZERO, child: None }
     }
 
     /// The process behind it, if it has one of its own.
@@ -46,9 +48,12 @@ impl Subject {
     }
 
     fn start(name: &'static str, port: u16, mut command: Command) -> Result<Self, Failure> {
+        let clock = Clock::machine();
+        let began = clock.now();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut subject = Self { name, addr: local(port), child: Some(child) };
+        let mut subject = Self { name, addr: local(port), listening: Duration::ZERO, child: Some(child) };
         subject.reach()?;
+        subject.listening = clock.now().since(began);
         Ok(subject)
     }
 
@@ -103,7 +108,7 @@ impl Ground {
         if let Some(out) = child.stdout.take() {
             BufReader::new(out).read_line(&mut line)?;
         }
-        let mut subject = Subject { name: "mock", addr: local(0), child: Some(child) };
+        let mut subject = Subject { name: "mock", addr: local(0), listening: Duration::ZERO, child: Some(child) };
         let addr = line.split("//").nth(1).and_then(|rest| rest.split('/').next());
         subject.addr = addr.ok_or("the mock did not say where it listens")?.trim().parse()?;
         Ok(subject)
@@ -130,24 +135,33 @@ impl Ground {
 
     /// The gateway with a key that is under every limit there is.
     pub(crate) fn governed(&self, mock: &Subject) -> Result<Subject, Failure> {
-        let hash = KeyHash::of(KEY);
-        let keys = format!(
-            "virtual_keys:\n  - key_hash: \"{hash}\"\n    rpm_limit: 1000000000\n    tpm_limit: 1000000000000\n    max_budget: 1000000\n"
-        );
-        self.gateway("tollgate, key with limits", "governed.yaml", &keys, mock)
+        self.gateway("tollgate, key with limits", "governed.yaml", &limited_key(), &[], mock)
+    }
+
+    /// The same, with every receipt on file before its answer is out.
+    pub(crate) fn durable(&self, mock: &Subject) -> Result<Subject, Failure> {
+        let data = self.directory.join("data").to_string_lossy().into_owned();
+        self.gateway("tollgate, receipts on file", "durable.yaml", &limited_key(), &["--data-dir", &data], mock)
     }
 
     /// The gateway with the master key, which has no limits.
     pub(crate) fn ungoverned(&self, mock: &Subject) -> Result<Subject, Failure> {
         let keys = format!("general_settings:\n  master_key: os.environ/{KEY_VARIABLE}\n");
-        self.gateway("tollgate, no limits", "ungoverned.yaml", &keys, mock)
+        self.gateway("tollgate, no limits", "ungoverned.yaml", &keys, &[], mock)
     }
 
-    fn gateway(&self, name: &'static str, file: &str, keys: &str, mock: &Subject) -> Result<Subject, Failure> {
+    fn gateway(
+        &self,
+        name: &'static str,
+        file: &str,
+        keys: &str,
+        flags: &[&str],
+        mock: &Subject,
+    ) -> Result<Subject, Failure> {
         let port = free_port()?;
         let conf = self.write(file, &format!("{}{keys}", model_list(mock.addr)))?;
         let mut command = self.pinning.command(PROXY_CORE, &self.gateway);
-        command.env(KEY_VARIABLE, KEY).args(["--config", &conf, "--port", &port.to_string()]);
+        command.env(KEY_VARIABLE, KEY).args(["--config", &conf, "--port", &port.to_string()]).args(flags);
         Subject::start(name, port, command)
     }
 
@@ -183,6 +197,13 @@ fn model_list(mock: SocketAddr) -> String {
     format!(
         "model_list:\n  - model_name: bench\n    litellm_params:\n      model: openai/bench\n      api_base: http://{mock}/v1\n\
          \x20     api_key: sk-upstream\n      input_cost_per_token: 0.000001\n      output_cost_per_token: 0.000002\n"
+    )
+}
+
+fn limited_key() -> String {
+    let hash = KeyHash::of(KEY);
+    format!(
+        "virtual_keys:\n  - key_hash: \"{hash}\"\n    rpm_limit: 1000000000\n    tpm_limit: 1000000000000\n    max_budget: 1000000\n"
     )
 }
 
