@@ -168,7 +168,16 @@ fn everybody_sees_what_is_the_own_and_administrators_everything() {
     let (ann, filed) = (scene.with(&scene.ann), scene.with(FILED));
     let bobs = KeyHash::of(&scene.bob);
     assert_eq!((rows(&ann.get("/spend/logs")), rows(&filed.get("/spend/logs"))), (4, 1));
-    assert_eq!(rows(&ann.get("/spend/logs/v2?user_id=bob")), 0);
+    for path in ["/spend/logs?", "/spend/logs/v2?", &format!("/spend/logs?{DAYS}&")] {
+        assert_eq!(ann.get(&format!("{path}user_id=bob")).status, 403, "{path}");
+        let (named, own) = (ann.get(&format!("{path}user_id=ann")), ann.get(path));
+        assert_eq!((named.status, named.text()), (200, own.text()), "{path}");
+    }
+    let days = ann.get(&format!("/spend/logs?{DAYS}"));
+    assert!(is_of(&days.at("0.spend"), 3) && !days.text().contains("bob"), "{}", days.text());
+    let of_bobs_key = ann.get(&format!("/spend/logs?{DAYS}&api_key={bobs}"));
+    assert_eq!(of_bobs_key.text(), "[]");
+    assert!(is_of(&filed.get(&format!("/spend/logs?{DAYS}")).at("0.spend"), 1));
     assert_eq!(rows(&ann.get(&format!("/spend/logs?api_key={bobs}"))), 0);
     assert_eq!(filed.get(&format!("/spend/logs?api_key={bobs}")).status, 403);
     assert!(is_of(&ann.get(&format!("/user/daily/activity?{DAYS}")).at("metadata.total_spend"), 3));

@@ -43,10 +43,12 @@ pub(super) fn own(ask: &Ask<'_>, filter: &mut Filter) -> Result<(), Refusal> {
     if filter.of.iter().any(of_own_team) {
         return Ok(());
     }
+    let asked = filter.of.iter().find(|(kind, _)| *kind == ScopeKind::User).map(|(_, user)| user.as_str());
     match (ask.actor.user_id(), ask.actor.hash()) {
-        (Some(user), _) => filter.of.push((ScopeKind::User, user.to_owned())),
+        (Some(user), _) if asked.is_none() => filter.of.push((ScopeKind::User, user.to_owned())),
+        (Some(user), _) if asked == Some(user) => {}
         (None, Some(hash)) if filter.key.is_none_or(|asked| asked.matches(&hash)) => filter.key = Some(hash),
-        _ => return Err(Refusal::forbidden("a key sees what it spent itself, and nothing else")),
+        _ => return Err(Refusal::forbidden("a key sees what it or its user spent, and nothing else")),
     }
     Ok(())
 }
