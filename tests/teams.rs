@@ -66,6 +66,7 @@ fn a_team_is_made_and_shown_with_its_members_and_keys() {
         ["1.0", "3", "g", "ada"]
     );
     assert_eq!(made.at("litellm_model_table.model_aliases.short"), "chat");
+    assert_eq!(made.at("warnings"), r#"["guardrails: kept and shown, without effect here"]"#);
     assert!(made.at("budget_reset_at").ends_with("-01T00:00:00.000Z"), "{}", made.text());
     let key = admin.key(&format!(r#"{{"team_id":"{id}","user_id":"ada","key_alias":"of blue"}}"#));
     assert_eq!(chat(&rig, &key), 200);

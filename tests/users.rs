@@ -78,7 +78,7 @@ fn a_user_is_made_with_a_first_key_and_shown_with_keys_and_teams() {
     let alone = admin.get(&format!("/v2/user/info?user_id={id}"));
     assert_eq!(ways(&alone, &["user_id", "metadata.a", "teams.0", "keys"]), [id.as_str(), "1", "blue", ""]);
     let without = admin.done("/user/new", r#"{"user_id":"bob","auto_create_key":false}"#);
-    assert_eq!(ways(&without, &["key", "token", "user_role"]), ["null", "null", "internal_user"]);
+    assert_eq!(ways(&without, &["key", "token", "user_role", "warnings"]), ["null", "null", "internal_user", "[]"]);
     let master = admin.get("/user/info");
     assert_eq!(ways(&master, &["user_id", "user_info"]), ["default_user_id", "null"]);
 }

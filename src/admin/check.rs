@@ -57,6 +57,12 @@ pub fn windows(limits: &Patch<Vec<Limit>>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A word for each member that a body gives, that is kept and shown, and that has no effect.
+pub fn inert(given: impl IntoIterator<Item = (&'static str, bool)>) -> Vec<String> {
+    let given = given.into_iter().filter(|(_, given)| *given);
+    given.map(|(name, _)| format!("{name}: kept and shown, without effect here")).collect()
+}
+
 /// An id or an alias: not empty, of bounded length, one line.
 ///
 /// # Errors

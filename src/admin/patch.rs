@@ -36,6 +36,14 @@ impl<T> Patch<T> {
         !matches!(self, Self::Absent)
     }
 
+    /// Whether the body has a value that is not its type's default.
+    pub fn says(&self) -> bool
+    where
+        T: Default + PartialEq,
+    {
+        self.value().is_some_and(|value| *value != T::default())
+    }
+
     /// Puts an optional member of a record where the body has it.
     pub fn put<U>(self, into: &mut Option<U>)
     where

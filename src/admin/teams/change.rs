@@ -19,6 +19,16 @@ use crate::vocabulary::ScopeKind;
 /// Teams that one request may take away.
 const DELETED_MAX: usize = 100;
 
+/// What `/team/new` gives.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TeamMade")]
+pub(super) struct Made {
+    #[serde(flatten)]
+    team: TeamRow,
+    /// What of the body has no effect.
+    warnings: Vec<String>,
+}
+
 pub(super) fn new(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let mut body: TeamFields = ask.read()?;
     body.check()?;
@@ -28,7 +38,7 @@ pub(super) fn new(ask: &Ask<'_>) -> Result<Reply, Refusal> {
         return Err(Refusal::bad(format_args!("Team id = {team_id} already exists. Please use a different team id.")));
     }
     let mut team = Team { team_id, stamp: ask.stamp(), ..Team::default() };
-    let named = with_creator(ask, body.members());
+    let (named, warnings) = (with_creator(ask, body.members()), body.warnings());
     body.lay_upon(&mut team);
     fits(ask, &team)?;
     let mut joining = Joining::new(ask, &team);
@@ -37,7 +47,7 @@ pub(super) fn new(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let mut changes = vec![put(team.clone())];
     changes.extend(joining.into_changes());
     ask.commit_with(&writer, Action::Plain, changes, adjustments)?;
-    Reply::json(&row(ask, &team))
+    Reply::json(&Made { team: row(ask, &team), warnings })
 }
 
 /// A user who makes a team is its first admin.
@@ -56,6 +66,8 @@ fn with_creator(ask: &Ask<'_>, mut named: Vec<MemberFields>) -> Vec<MemberFields
 pub(super) struct Updated {
     team_id: String,
     data: TeamRow,
+    /// What of the body has no effect.
+    warnings: Vec<String>,
 }
 
 pub(super) fn update(ask: &Ask<'_>) -> Result<Reply, Refusal> {
@@ -63,7 +75,7 @@ pub(super) fn update(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     body.check()?;
     let writer = ask.write()?;
     let named = body.team_id.value().cloned().ok_or_else(|| Refusal::missing("team_id"))?;
-    let binds = body.binds();
+    let (binds, warnings) = (body.binds(), body.warnings());
     let before = meant(ask, &named, if binds { May::Bind } else { May::Lead })?;
     let mut team = Team::clone(&before);
     body.lay_upon(&mut team);
@@ -72,7 +84,7 @@ pub(super) fn update(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     }
     ask.touch(&mut team.stamp);
     ask.commit(&writer, Action::Plain, vec![put(team.clone())])?;
-    Reply::json(&Updated { team_id: named, data: row(ask, &team) })
+    Reply::json(&Updated { team_id: named, data: row(ask, &team), warnings })
 }
 
 /// Names a team.

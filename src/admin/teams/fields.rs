@@ -230,6 +230,23 @@ impl TeamFields {
         carry("mcp_rpm_limit", &self.mcp_rpm_limit, into);
     }
 
+    /// What is given, kept and shown, and has no effect: a word for each.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        check::inert([
+            ("soft_budget", self.soft_budget.says()),
+            ("guardrails", self.guardrails.says()),
+            ("policies", self.policies.says()),
+            ("prompts", self.prompts.says()),
+            ("object_permission", self.object_permission.says()),
+            ("router_settings", self.router_settings.says()),
+            ("access_group_ids", self.access_group_ids.says()),
+            ("allowed_passthrough_routes", self.allowed_passthrough_routes.says()),
+            ("allowed_vector_store_indexes", self.allowed_vector_store_indexes.says()),
+            ("secret_manager_settings", self.secret_manager_settings.says()),
+            ("mcp_rpm_limit", self.mcp_rpm_limit.says()),
+        ])
+    }
+
     /// The members that the body names, in one list.
     pub(super) fn members(&mut self) -> Vec<MemberFields> {
         let take = |ids: &mut Patch<Vec<String>>, role: MemberRole| {

@@ -22,7 +22,7 @@ use super::route::Route;
 pub(super) static ROUTES: &[Route] = &[
     Route::post("/team/new", Needs::OrgAdmin, "Make a team", change::new)
         .takes::<fields::TeamFields>()
-        .gives::<TeamRow>(),
+        .gives::<change::Made>(),
     Route::post("/team/update", Needs::Member, "Change a team", change::update)
         .takes::<fields::TeamFields>()
         .gives::<change::Updated>(),

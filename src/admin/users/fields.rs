@@ -254,6 +254,20 @@ impl UserFields {
             || self.config.is_given()
     }
 
+    /// What is given, kept and shown, and has no effect: a word for each.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        check::inert([
+            ("soft_budget", self.soft_budget.says()),
+            ("object_permission", self.object_permission.says()),
+            ("policies", self.policies.says()),
+            ("guardrails", self.guardrails.says()),
+            ("permissions", self.permissions.says()),
+            ("config", self.config.says()),
+            ("allowed_cache_controls", self.allowed_cache_controls.says()),
+            ("send_invite_email", self.send_invite_email.says()),
+        ])
+    }
+
     /// Lays the body upon a record: what is the user's own. What was spent is no part of it.
     pub(super) fn lay_upon(self, user: &mut User) {
         self.bounds().lay_upon(&mut user.bounds);

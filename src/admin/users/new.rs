@@ -32,6 +32,8 @@ pub(super) struct Made {
     #[serde(flatten)]
     user: UserRow,
     key_info: Option<WholeKeyRow>,
+    /// What of the body has no effect.
+    warnings: Vec<String>,
 }
 
 pub(super) fn new(ask: &Ask<'_>) -> Result<Reply, Refusal> {
@@ -46,7 +48,7 @@ pub(super) fn new(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let organizations = organizations(ask, &body)?;
     let teams = teams(ask, &body, &user)?;
     let key = wants_key(ask, &body).then(|| key_fields(&body, &user));
-    let spend = body.spend.value().copied();
+    let (spend, warnings) = (body.spend.value().copied(), body.warnings());
     body.lay_upon(&mut user);
     email_free(ask, &user)?;
     may_be(ask, None, &user)?;
@@ -72,6 +74,7 @@ pub(super) fn new(ask: &Ask<'_>) -> Result<Reply, Refusal> {
         key_alias: record.as_ref().and_then(|key| key.key_alias.clone()),
         expires: record.as_ref().and_then(|key| key.expires),
         user: row(ask, &user),
+        warnings,
         key_info: record.map(|key| WholeKeyRow::of(ask.world, &key, ask.now)),
     })
 }

@@ -28,13 +28,15 @@ const DELETED_MAX: usize = 500;
 pub(super) struct Updated {
     user_id: String,
     data: UserRow,
+    /// What of the body has no effect.
+    warnings: Vec<String>,
 }
 
 pub(super) fn update(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let body: UserFields = ask.read()?;
-    let writer = ask.write()?;
+    let (writer, warnings) = (ask.write()?, body.warnings());
     let user = change(ask, &writer, body)?;
-    Reply::json(&Updated { user_id: user.user_id.clone(), data: row(ask, &user) })
+    Reply::json(&Updated { user_id: user.user_id.clone(), data: row(ask, &user), warnings })
 }
 
 fn change(ask: &Ask<'_>, writer: &Writer<'_>, body: UserFields) -> Result<User, Refusal> {
