@@ -1,5 +1,7 @@
 //! The choice of a deployment: whom it favours, and the laws of cooldowns over virtual time.
 
+#![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
