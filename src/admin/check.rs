@@ -160,6 +160,20 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+/// The same without quotes, for ids in LiteLLM's sentences.
+pub struct Cut<'a>(pub &'a str);
+
+impl fmt::Display for Cut<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |letter: char| match letter {
+            '\'' => '\u{2019}',
+            control if control.is_control() => ' ',
+            letter => letter,
+        };
+        self.0.chars().take(60).map(shown).try_for_each(|letter| fmt::Write::write_char(out, letter))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,26 +37,32 @@
 //! durations, models) are in [`check`].
 
 pub mod about;
+mod access_groups;
 pub mod actor;
 pub mod ask;
 pub mod audit;
 pub mod block;
 pub mod body;
 pub mod bounds;
+mod budgets;
 pub mod check;
+mod customers;
 mod door;
 pub mod keys;
 pub mod live;
 pub mod models;
 mod openapi;
 mod operate;
+mod organizations;
 pub mod page;
 pub mod patch;
 pub mod query;
 pub mod reply;
 pub mod route;
+pub mod scope;
 pub mod spend;
 pub mod table;
+mod tags;
 pub mod teams;
 pub mod told;
 pub mod users;

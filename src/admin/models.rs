@@ -168,7 +168,7 @@ fn shown(ask: &Ask<'_>, listing: Listing) -> Deployment {
     Deployment {
         model_info: Facts {
             id: listing.id.to_string(),
-            db_model: false,
+            db_model: ask.roster().models.has(&*listing.id),
             key: listing.model.to_string(),
             litellm_provider: listing.provider.to_string(),
             mode: listing.mode.clone(),

@@ -1,7 +1,10 @@
 //! The table of routes: every path of the management API stands here, and no other is served.
 
 use super::route::{self, Found, Route};
-use super::{about, audit, block, keys, models, operate, spend, teams, users};
+use super::{
+    about, access_groups, audit, block, budgets, customers, keys, models, operate, organizations, spend, tags, teams,
+    users,
+};
 
 /// The rows, one list per subject. A new subject is one more list.
 static TABLE: &[&[Route]] = &[
@@ -10,6 +13,11 @@ static TABLE: &[&[Route]] = &[
     users::ROUTES,
     spend::ROUTES,
     models::ROUTES,
+    customers::ROUTES,
+    budgets::ROUTES,
+    organizations::ROUTES,
+    tags::ROUTES,
+    access_groups::ROUTES,
     audit::ROUTES,
     block::ROUTES,
     operate::ROUTES,
