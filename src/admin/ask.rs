@@ -27,6 +27,12 @@ pub trait Shell: Sync {
     /// # Errors
     /// It cannot be served: why. The one before it stays.
     fn reload(&self) -> Result<u64, String>;
+
+    /// Serves the same configuration with the models that are on record by now.
+    ///
+    /// # Errors
+    /// It cannot be served: why. The one before it stays.
+    fn rebuild(&self) -> Result<(), String>;
 }
 
 /// A request that was let in.

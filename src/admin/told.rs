@@ -5,12 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use crate::roster::{Json, Record};
+use crate::roster::{Json, Record, is_secret};
 
-/// Members whose values are secrets, wherever they stand: of these names, or with these words in them.
-const SECRET_NAMES: [&str; 5] = ["credential_values", "authorization", "headers", "auth_token", "access_token"];
-const SECRET_WORDS: [&str; 8] =
-    ["secret", "password", "api_key", "apikey", "private_key", "access_key", "session_token", "credentials"];
 /// What stands in their place.
 const MASK: &str = "\"****\"";
 /// A record beyond it is told of by its first members alone.
@@ -57,11 +53,6 @@ fn write(value: &RawValue, depth: usize, out: &mut String) {
     } else {
         out.push_str(value.get());
     }
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_NAMES.contains(&name.as_str()) || SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ fn run_serve(arguments: &ServeArguments) -> u8 {
     let terminal = io::stderr().is_terminal() && !arguments.json_logs;
     let log = if terminal { LogTo::Stderr } else { LogTo::StderrJson };
     let telemetry = Telemetry::new(Options { log, series_max: SERIES_MAX, started_ms: clock.now().wall_ms });
-    let around = Surroundings::new(clock, Arc::new(Memory::new()), telemetry);
+    let around = Surroundings { env: environment, ..Surroundings::new(clock, Arc::new(Memory::new()), telemetry) };
     around.telemetry.capture_libraries(around.clock.clone());
     count_panics(&around);
     let configured = arguments.config.clone().map_or(Configured::QuickStart, Configured::File);

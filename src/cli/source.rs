@@ -3,31 +3,9 @@
 use std::path::PathBuf;
 
 use super::{credentials, quickstart};
-use crate::config::{self, Providers, Purpose, Report, Settings, Surroundings};
-use crate::provider;
+use crate::config::{self, Purpose, Report, Settings, Surroundings};
+pub use crate::exchange::Served;
 use crate::proxy::Source;
-
-/// The providers there are, as the configuration asks for them.
-#[derive(Clone, Copy, Debug)]
-pub struct Served;
-
-impl Providers for Served {
-    fn known(&self, name: &str) -> bool {
-        provider::find(name).is_some()
-    }
-
-    fn env_vars(&self, name: &str) -> &'static [&'static str] {
-        provider::find(name).map_or(&[], |provider| provider.key_env())
-    }
-
-    fn guess(&self, model: &str) -> Option<&'static str> {
-        provider::guess(model)
-    }
-
-    fn needs_base(&self, name: &str) -> bool {
-        provider::find(name).is_some_and(|provider| provider.base().is_none())
-    }
-}
 
 /// The process' environment, and beside it systemd's credentials.
 pub fn environment(name: &str) -> Option<String> {

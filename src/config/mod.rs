@@ -6,6 +6,7 @@
 
 mod audit;
 mod build;
+mod credentials;
 mod environment;
 mod files;
 mod finding;
@@ -24,7 +25,7 @@ mod yaml;
 
 pub use finding::{Finding, Report, Status};
 pub use kind::Kind;
-pub use load::{Purpose, QUICKSTART, Surroundings, load, load_text};
+pub use load::{Purpose, QUICKSTART, Surroundings, load, load_deployment, load_text};
 pub use print::{full_yaml, reference_markdown};
 pub use providers::Providers;
 pub use routing::*;

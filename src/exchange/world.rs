@@ -20,9 +20,9 @@ use crate::ledger::{AccountId, Memory, Part, Scope, Terms, Upstream, Window};
 use crate::policy::{DeploymentLimits, KeyRing};
 use crate::pricing::{Book, Price};
 use crate::provider::{self, Auth, Call, Provider, Target};
-use crate::roster::{Bounds, Roster};
+use crate::roster::{Bounds, Roster, StoredModel};
 use crate::routing::{self, Health, Pattern, RetryBudget, Table};
-use crate::telemetry::{DeploymentName, Handles, KeyLabel, KeyName, LabelBook, Telemetry};
+use crate::telemetry::{DeploymentName, Event, Handles, KeyLabel, KeyName, LabelBook, Telemetry, Trouble};
 use crate::vocabulary::{Clock, KeyHash, ScopeKind};
 
 /// Prices of wildcard models that are remembered.
@@ -41,12 +41,14 @@ pub struct Surroundings {
     pub roster: Arc<Roster>,
     /// Those of them that were asked for, at work.
     pub live: Arc<Live>,
+    /// The environment: variables that models on record name, and the key that seals their secrets.
+    pub env: fn(&str) -> Option<String>,
 }
 
 impl Surroundings {
-    /// Surroundings with nobody on record.
+    /// Surroundings with nobody on record, and an empty environment.
     pub fn new(clock: Clock, ledger: Arc<Memory>, telemetry: Arc<Telemetry>) -> Self {
-        Self { clock, ledger, telemetry, roster: Arc::default(), live: Arc::default() }
+        Self { clock, ledger, telemetry, roster: Arc::default(), live: Arc::default(), env: |_| None }
     }
 }
 
@@ -70,6 +72,8 @@ pub struct World {
     pub generation: u64,
     /// The deployments of [`Settings::pass_through_endpoints`].
     pub(super) endpoints: Vec<usize>,
+    /// How many of the deployments stand in the configuration: those on record come after them.
+    declared: usize,
     /// What is switched off.
     pub(super) switches: Switches,
     /// Where windows of budgets begin.
@@ -151,7 +155,7 @@ impl World {
     /// # Errors
     /// A deployment cannot be reached as configured, the time zone or a budget's duration is not known, or the price
     /// file cannot be read.
-    pub fn build(settings: Settings, around: Surroundings, previous: Option<&Self>) -> Result<Self, BuildError> {
+    pub fn build(mut settings: Settings, around: Surroundings, previous: Option<&Self>) -> Result<Self, BuildError> {
         let now = around.clock.now();
         let zone = TimeZone::get(&settings.timezone).map_err(|error| {
             BuildError(format!("litellm_settings.timezone: expected an IANA name like Europe/Berlin: {error}"))
@@ -165,6 +169,26 @@ impl World {
             .iter()
             .map(|deployment| build_deployment(deployment, &settings, &book, previous, now))
             .collect::<Result<Vec<_>, _>>()?;
+        let declared = settings.deployments.len();
+        let mut deployments = deployments;
+        for model in around.stored_models() {
+            let taken = settings.deployments.iter().any(|known| *known.id == *model.id);
+            let read = if taken { Err(String::from("its id is taken")) } else { around.read_model(&model) };
+            let built = read.and_then(|deployment| {
+                let built = build_deployment(&deployment, &settings, &book, previous, now);
+                built.map(|built| (deployment, built)).map_err(|error| error.to_string())
+            });
+            match built {
+                Ok((deployment, built)) => {
+                    settings.deployments.push(deployment);
+                    deployments.push(built);
+                }
+                Err(reason) => {
+                    let cause = format!("the model {} on record is not served: {reason}", model.id);
+                    around.telemetry.emit(&Event::Trouble(Trouble { subject: "model", cause: &cause }), now);
+                }
+            }
+        }
         let hidden = |deployment| build_hidden(deployment, &settings, &book, previous, now);
         let passing: Vec<_> = settings.pass_through.iter().filter_map(hidden).collect();
         let mut deployments: Vec<_> = deployments.into_iter().chain(passing).collect();
@@ -196,6 +220,7 @@ impl World {
             around,
             retry_budget: previous.map(|world| world.retry_budget.clone()).unwrap_or_default(),
             generation,
+            declared,
             endpoints,
             switches,
             zone,
@@ -203,6 +228,28 @@ impl World {
             book,
             prices: DashMap::new(),
         })
+    }
+
+    /// The configuration without the models on record.
+    pub fn declared(&self) -> Settings {
+        let mut settings = self.settings.clone();
+        settings.deployments.truncate(self.declared);
+        settings
+    }
+
+    /// Whether a deployment stands in the configuration.
+    pub fn declares(&self, id: &str) -> bool {
+        self.settings.deployments.iter().take(self.declared).any(|deployment| *deployment.id == *id)
+    }
+
+    /// Whether a model could be served if it were on record.
+    ///
+    /// # Errors
+    /// It could not: why.
+    pub fn try_model(&self, model: &StoredModel) -> Result<(), String> {
+        let deployment = self.around.read_model(model)?;
+        let built = build_deployment(&deployment, &self.settings, &self.book, Some(self), self.around.clock.now());
+        built.map(drop).map_err(|error| error.to_string())
     }
 
     /// A key of the configuration.

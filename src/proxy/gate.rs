@@ -21,6 +21,7 @@ const RELOADS_MAX: usize = 8;
 /// The configuration that is served, and what outlives it.
 pub struct Gate {
     world: ArcSwap<World>,
+    replacing: parking_lot::Mutex<()>,
     around: Surroundings,
     pub(super) resolver: Resolver,
     pub(super) credentials: Credentials,
@@ -43,6 +44,7 @@ impl Gate {
         let world = World::build(settings, around.clone(), None)?;
         let gate = Arc::new(Self {
             world: ArcSwap::from_pointee(world),
+            replacing: parking_lot::Mutex::default(),
             around: around.clone(),
             resolver,
             credentials: Credentials::default(),
@@ -72,7 +74,14 @@ impl Gate {
     /// # Errors
     /// The new one cannot be put to work: the old one stays whole.
     pub fn replace(&self, settings: Settings) -> Result<u64, BuildError> {
+        self.replace_with(|_| settings)
+    }
+
+    fn replace_with(&self, settings: impl FnOnce(&World) -> Settings) -> Result<u64, BuildError> {
+        // One at a time: the second would be made of what the first replaces.
+        let _alone = self.replacing.lock();
         let old = self.world.load_full();
+        let settings = settings(&old);
         let new = World::build(settings, self.around.clone(), Some(&old))?;
         let generation = new.generation;
         self.world.store(Arc::new(new));
@@ -134,6 +143,10 @@ impl Shell for Gate {
         let gone = "the process is stopping";
         wishes.blocking_send(tell).map_err(|_| gone)?;
         told.blocking_recv().unwrap_or_else(|_| Err(gone.to_owned()))
+    }
+
+    fn rebuild(&self) -> Result<(), String> {
+        self.replace_with(World::declared).map(drop).map_err(|error| error.to_string())
     }
 }
 

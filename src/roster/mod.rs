@@ -12,6 +12,7 @@ mod model;
 mod people;
 mod plain;
 mod records;
+mod seal;
 mod shelf;
 
 pub use audit::{AuditEntry, AuditPage, AuditQuery};
@@ -24,4 +25,5 @@ pub use people::{
 };
 pub use plain::{Json, Moment, Stamp, default};
 pub use records::{Batch, InMemory, Records, Writer};
+pub use seal::{Seal, is_sealed, is_secret, rewrite};
 pub use shelf::{Roster, Shelf};

@@ -22,6 +22,13 @@ pub(super) const KEYS: &[Key] = &[
 
 pub(super) const PARAMS: &[Key] = &[
     Key::new(
+        "model_list[].litellm_params.litellm_credential_name",
+        Kind::Text,
+        "none",
+        "An entry of credential_list whose values hold where nothing is said here.",
+        "example-credential",
+    ),
+    Key::new(
         "model_list[].litellm_params.model",
         Kind::Model,
         "required",

@@ -40,7 +40,7 @@ const NOTES: &[(&str, &str)] = &[
 
 /// At the top.
 const TOP: &str = "\
-    agent_list assistant_settings callback_settings credential_list files_settings finetune_settings guardrails \
+    agent_list assistant_settings callback_settings files_settings finetune_settings guardrails \
     mcp_servers mcp_tools policies policy_attachments prompts search_tools vector_store_registry";
 
 /// In `general_settings`.
@@ -173,7 +173,7 @@ const PARAMS: &str = "\
     cache_control_injection_points complexity_router_config \
     complexity_router_default_model configurable_clientside_auth_params default_api_key_rpm_limit \
     default_api_key_tpm_limit fireworks_forward_user_id gcs_bucket_name guardrails itpm keepalive_seconds \
-    litellm_credential_name litellm_trace_id max_file_size_mb merge_reasoning_content_in_choices \
+    litellm_trace_id max_file_size_mb merge_reasoning_content_in_choices \
     milvus_db_name milvus_partition_names milvus_text_field model_info openai_identity_provider_id \
     openai_identity_token_file openai_service_account_id otpm provider_affinity_header quality_router_config \
     quality_router_default_model rust s3_access_key_id s3_bucket_name s3_bucket_owner \

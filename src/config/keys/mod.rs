@@ -1,6 +1,7 @@
 //! The rows of the key table, one file per section, and the names that are known without being supported.
 
 mod block;
+mod credential;
 mod deployment;
 mod foreign;
 mod general;
@@ -29,6 +30,7 @@ pub(super) const ALL: &[&[Key]] = &[
     deployment::KEYS,
     deployment::PARAMS,
     deployment::INFO,
+    credential::KEYS,
     litellm::KEYS,
     router::KEYS,
     general::KEYS,

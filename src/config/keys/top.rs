@@ -19,6 +19,13 @@ pub(super) const KEYS: &[Key] = &[
         "{EXAMPLE_REGION: eu}",
     ),
     Key::new("model_list", Kind::Sections, "none", "The deployments; equal names share the load.", "[]"),
+    Key::new(
+        "credential_list",
+        Kind::Sections,
+        "none",
+        "Credentials that several deployments name by litellm_credential_name.",
+        "[]",
+    ),
     Key::new("litellm_settings", Kind::Section, "empty", "How requests are handled.", "{}"),
     Key::new("router_settings", Kind::Section, "empty", "How a deployment is chosen, and tried again.", "{}"),
     Key::new("general_settings", Kind::Section, "empty", "The gateway itself: access, sizes, deadlines.", "{}"),
