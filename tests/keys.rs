@@ -202,6 +202,9 @@ fn limits_of_a_key_that_is_made_hold() {
         (r#"{"max_budget":0,"temp_budget_increase":5,"temp_budget_expiry":"2020-01-01"}"#, 422, 422),
         (r#"{"allowed_ips":["192.0.2.7"]}"#, 403, 403),
         (r#"{"aliases":{"chat":"nothing-of-the-kind"}}"#, 400, 400),
+        (r#"{"enforced_params":["max_tokens","messages"]}"#, 200, 200),
+        (r#"{"enforced_params":["user"]}"#, 400, 400),
+        (r#"{"enforced_params":["metadata.purpose"]}"#, 400, 400),
     ] {
         let key = admin.key(fields);
         assert_eq!([chat(&rig, &key), chat(&rig, &key)], [first, second], "{fields}");
@@ -229,6 +232,26 @@ fn a_key_is_replaced_with_its_account_and_the_old_one_is_let_in_as_long_as_was_s
     let itself = admin.with(own).post("/key/regenerate", "");
     assert_eq!(itself.status, 401, "a key without a user changes nothing: {}", itself.text());
     assert_eq!(admin.post(&format!("/key/{own}/regenerate"), r#"{"grace_period":"-1"}"#).status, 400);
+}
+
+#[test]
+fn what_a_request_must_have_may_stand_in_its_metadata() {
+    let rig = rig("keys-enforced");
+    let key = admin(&rig).key(r#"{"enforced_params":["metadata.purpose"]}"#);
+    let told = body("chat", r#","metadata":{"other":1,"purpose":"tests"}"#);
+    assert_eq!(rig.client().chat(&key, &told).unwrap().status, 200);
+    let refused = rig.client().chat(&key, &body("chat", r#","metadata":{"other":1}"#)).unwrap();
+    assert_eq!((refused.status, refused.at("error.param")), (400, "metadata.purpose".to_owned()));
+}
+
+#[test]
+fn what_has_no_effect_is_said() {
+    let rig = rig("keys-warned");
+    let admin = admin(&rig);
+    let made = admin.done("/key/generate", r#"{"guardrails":["pii"],"permissions":{},"prompts":[]}"#);
+    assert_eq!(made.at("warnings"), r#"["guardrails: kept and shown, without effect here"]"#);
+    assert_eq!(made.at("guardrails"), r#"["pii"]"#);
+    assert_eq!(admin.done("/key/generate", "{}").at("warnings"), "");
 }
 
 #[test]

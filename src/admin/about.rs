@@ -22,7 +22,7 @@ pub(super) static ELSEWHERE: &[Route] = &[
     Route::elsewhere("/health/liveness", Needs::Nothing, "Say that the process lives"),
     Route::elsewhere("/health/readiness", Needs::Nothing, "Say whether requests are taken"),
     Route::elsewhere("/health", Needs::Admin, "Show how the deployments fare"),
-    Route::elsewhere("/metrics", Needs::Admin, "Show metrics in Prometheus' text format"),
+    Route::elsewhere("/metrics", Needs::Viewer, "Show metrics in Prometheus' text format"),
     Route::elsewhere("/v1/models", Needs::AnyKey, "List the models that the key may use"),
     Route::elsewhere("/models", Needs::AnyKey, "List the models that the key may use"),
 ];

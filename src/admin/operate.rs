@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use super::actor::Needs;
 use super::ask::Ask;
-use super::check::Quoted;
 use super::query::Param;
 use super::reply::{Refusal, Reply};
 use super::route::Route;
@@ -14,7 +13,7 @@ use super::route::Route;
 pub(super) static ROUTES: &[Route] = &[
     Route::post("/config/reload", Needs::Admin, "Read the configuration anew and serve it", reload).gives::<Reloaded>(),
     Route::get("/health/services", Needs::Viewer, "Say how a service does that the gateway depends on", services)
-        .query(&[Param::text("service", "store: receipts and records on file.").required()])
+        .query(&[Param::choice("service", &["store"], "store: receipts and records on file.").required()])
         .gives::<Service>(),
 ];
 
@@ -44,13 +43,6 @@ pub(super) struct Service {
 }
 
 fn services(ask: &Ask<'_>) -> Result<Reply, Refusal> {
-    let service = ask.query.text("service").unwrap_or_default();
-    if service != "store" {
-        return Err(Refusal::told(
-            422,
-            format_args!("Service must be in list. Service={}. List=[store]", Quoted(service)),
-        ));
-    }
     let (status, message) = match ask.world.around.ledger.keeper().map(|keeper| keeper.unwell()) {
         None => ("healthy", "everything is kept in memory: --data-dir keeps it".to_owned()),
         Some(None) => ("healthy", "receipts and records are kept on file".to_owned()),

@@ -177,6 +177,42 @@ impl JsonSchema for Object {
     }
 }
 
+/// A struct that stands in a body as an object: to serde a list would be one, too.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Members<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Named<T>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a map")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, members: A) -> Result<Named<T>, A::Error> {
+                T::deserialize(de::value::MapAccessDeserializer::new(members)).map(Named)
+            }
+        }
+        from.deserialize_map(Members(std::marker::PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Named<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
 macro_rules! schemas {
     ($($of:ty, $name:literal: $schema:tt;)*) => {
         $(impl JsonSchema for $of {
@@ -238,5 +274,7 @@ mod tests {
             assert!(error.contains("expected a whole number"), "{text}: {error}");
         }
         assert!(read(r#"{"more":[1]}"#).unwrap_err().contains("expected a map"));
+        assert_eq!(serde_json::from_str::<Named<Body>>("{}").unwrap(), Named(Body::default()));
+        assert!(serde_json::from_str::<Named<Body>>("[]").unwrap_err().to_string().contains("expected a map"));
     }
 }

@@ -11,6 +11,7 @@ use super::World;
 use super::enter::Head;
 use super::party::{self, Accounts, Books, Made, Parties, Party, Whose};
 use crate::config::{Budget, VirtualKey};
+use crate::dialect::openai::Request;
 use crate::ledger::{AccountId, Behalf, Ledger, Memory, Scope, Statement};
 use crate::policy::{Ask, Denied, Key, Permit, Presented, Recognized, Snapshot};
 use crate::roster::{self, Bounds, RouteGroup};
@@ -129,6 +130,23 @@ impl Standing {
             return Ok(());
         }
         Err(Fault::client(Kind::RouteNotAllowed, record.refusal(head.path)).param("None"))
+    }
+
+    /// Whether a request has what the key says that its requests must have (`enforced_params`): members of the body, and
+    /// `metadata.name` for those of its metadata. A form, or what is passed on as it is, is not held to it.
+    ///
+    /// # Errors
+    /// It lacks one.
+    pub(super) fn enforce(&self, request: &Request) -> Result<(), Fault> {
+        let enforced = self.record.as_ref().map_or(&[][..], |record| &record.enforced_params);
+        let read = request.form.is_none() && !request.document.members.is_empty();
+        match enforced.iter().find(|name| read && !request.has(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let text = format!("BadRequest please pass param={name} in request body. This is a required param");
+                Err(Fault::client(Kind::BadRequest, text).param(name.clone()))
+            }
+        }
     }
 
     /// How its main account stands.

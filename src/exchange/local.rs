@@ -8,6 +8,7 @@ use super::caller::Caller;
 use super::{HealthQuery, World};
 use crate::dialect::{Route, openai};
 use crate::json;
+use crate::roster::Role;
 use crate::vocabulary::{Fault, Kind, ModelName};
 
 /// An answer that needs no upstream.
@@ -70,15 +71,29 @@ pub(super) fn for_callers(world: &World, route: &Route, caller: Option<&Caller>)
     match route {
         Route::Models => Ok(LocalAnswer::Json(openai::models(visible(world, caller).iter().map(String::as_str)))),
         Route::Model(name) => model(world, caller, name),
-        Route::Metrics => match caller {
-            Some(Caller::Master) => Ok(LocalAnswer::Metrics),
-            _ => Err(Fault::client(Kind::NeedsMasterKey, "metrics are shown to the master key only").param("None")),
-        },
+        Route::Metrics if sees_all(world, caller) => Ok(LocalAnswer::Metrics),
+        Route::Metrics => {
+            let text = "metrics are shown to the master key and to administrators only";
+            Err(Fault::client(Kind::NeedsMasterKey, text).param("None"))
+        }
         Route::Health(query) => match caller {
             Some(Caller::Master) => HealthQuery::read(query).map(LocalAnswer::Health),
             _ => Err(Fault::client(Kind::NeedsMasterKey, "deployments are shown to the master key only").param("None")),
         },
         _ => Err(Fault::client(Kind::NotFound, "Not Found")),
+    }
+}
+
+/// The master, and a user who is an administrator, also one who changes nothing.
+fn sees_all(world: &World, caller: Option<&Caller>) -> bool {
+    let role = |user: &String| world.around.roster.users.find(user.as_str()).map(|user| user.user_role);
+    match caller {
+        None => false,
+        Some(Caller::Master) => true,
+        Some(Caller::Key(standing)) => {
+            let user = standing.record.as_ref().and_then(|record| record.user_id.as_ref());
+            matches!(user.and_then(role), Some(Role::ProxyAdmin | Role::ProxyAdminViewer))
+        }
     }
 }
 

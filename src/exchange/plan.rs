@@ -264,6 +264,7 @@ impl Common {
 
     /// Looks whom the request names beside its key: a customer, tags. Where nobody is on record there is nobody to meet.
     fn meet(&mut self, request: &Request, meant: &Meant, now: Now) -> Result<(), Fault> {
+        self.caller.as_ref().and_then(Caller::standing).map_or(Ok(()), |standing| standing.enforce(request))?;
         self.behalf = self.on_behalf_of(request);
         let Some(behalf) = &self.behalf else { return Ok(()) };
         let (world, live) = (&self.world, &self.world.around.live.parties);

@@ -51,7 +51,7 @@ impl Folded {
 }
 
 /// Whether a quoted key is this name, escapes undone.
-pub(super) fn is(key: &[u8], name: &str) -> bool {
+pub fn is(key: &[u8], name: &str) -> bool {
     let inner = text::inside(key);
     // An escape is longer than what it stands for.
     inner == name.as_bytes()

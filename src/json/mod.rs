@@ -14,7 +14,7 @@ mod tail;
 mod text;
 
 pub use cursor::{Cursor, Elements, Kind, Members, as_bool, as_str, as_u64, elements, find, is_null, kind, members};
-pub use keys::fold;
+pub use keys::{fold, is as is_key};
 pub use scan::{Document, Flaw, Limits, Member, ScanError, Span, scan};
 pub use splice::{Edits, JOIN_BYTES_MAX, Segments, splice};
 pub use tail::{FOUND_BYTES_MAX, Found, Tail};

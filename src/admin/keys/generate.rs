@@ -20,13 +20,16 @@ use crate::vocabulary::{KeyHash, PicoUsd};
 pub struct Generated {
     pub(in crate::admin) key: String,
     token_id: KeyHash,
+    /// What was given and has no effect.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     #[serde(flatten)]
     row: WholeKeyRow,
 }
 
 impl Generated {
-    pub(super) fn of(ask: &Ask<'_>, plain: String, key: &Key) -> Self {
-        Self { key: plain, token_id: key.token, row: WholeKeyRow::of(ask.world, key, ask.now) }
+    pub(super) fn of(ask: &Ask<'_>, plain: String, key: &Key, warnings: Vec<String>) -> Self {
+        Self { key: plain, token_id: key.token, warnings, row: WholeKeyRow::of(ask.world, key, ask.now) }
     }
 }
 
@@ -47,11 +50,12 @@ pub fn generate_for(
     mut along: Vec<Change>,
     mut adjustments: Vec<Adjustment>,
 ) -> Result<Generated, Refusal> {
+    let warnings = body.warnings();
     let (plain, key, spend) = prepare(ask, body)?;
     adjustments.extend(set_spend(ask, &key, spend));
     along.push(put(key.clone()));
     ask.commit_with(writer, Action::Plain, along, adjustments)?;
-    Ok(Generated::of(ask, plain, &key))
+    Ok(Generated::of(ask, plain, &key, warnings))
 }
 
 fn prepare(ask: &Ask<'_>, mut body: KeyFields) -> Result<(String, Key, Option<PicoUsd>), Refusal> {

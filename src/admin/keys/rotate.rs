@@ -32,7 +32,7 @@ pub(super) fn regenerate(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let hash = KeyHash::of(&plain);
     is_free(ask, &hash)?;
     let previous = grace(ask, &body)?.map(|until| (before.token, until));
-    let spend = body.spend.value().copied();
+    let (spend, warnings) = (body.spend.value().copied(), body.warnings());
     let mut key = Key { previous, ..replaced(&before, hash, &plain) };
     body.lay_upon(&mut key, ask.moment())?;
     may_belong(ask, &key)?;
@@ -41,7 +41,7 @@ pub(super) fn regenerate(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     ask.touch(&mut key.stamp);
     let changes = vec![Change::Remove(Kind::Key, before.token.to_string()), put(key.clone())];
     ask.commit_with(&writer, Action::Rotated, changes, set_spend(ask, &key, spend))?;
-    Reply::json(&Generated::of(ask, plain, &key))
+    Reply::json(&Generated::of(ask, plain, &key, warnings))
 }
 
 fn replaced(before: &Key, hash: KeyHash, plain: &str) -> Key {

@@ -8,6 +8,7 @@ use super::generate::{fits, may_belong, set_spend};
 use super::reach::{administers, meant, within_reach};
 use super::view::WholeKeyRow;
 use crate::admin::ask::{Action, Ask, put};
+use crate::admin::patch::Named;
 use crate::admin::reply::{Refusal, Reply};
 use crate::ledger::Adjustment;
 use crate::roster::{Key, Writer};
@@ -19,6 +20,9 @@ const BULK_MAX: usize = 500;
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Updated {
     key: String,
+    /// What was given and has no effect.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     #[serde(flatten)]
     row: WholeKeyRow,
 }
@@ -31,9 +35,10 @@ pub(super) fn update(ask: &Ask<'_>) -> Result<Reply, Refusal> {
 
 fn change(ask: &Ask<'_>, writer: &Writer<'_>, body: KeyFields) -> Result<Updated, Refusal> {
     let named = body.key.value().cloned().ok_or_else(|| Refusal::missing("key"))?;
+    let warnings = body.warnings();
     let (key, adjustments) = changed(ask, &named, body)?;
     ask.commit_with(writer, Action::Plain, vec![put(key.clone())], adjustments)?;
-    Ok(Updated { key: named, row: WholeKeyRow::of(ask.world, &key, ask.now) })
+    Ok(Updated { key: named, warnings, row: WholeKeyRow::of(ask.world, &key, ask.now) })
 }
 
 fn changed(ask: &Ask<'_>, named: &str, body: KeyFields) -> Result<(Key, Vec<Adjustment>), Refusal> {
@@ -65,7 +70,7 @@ fn changed(ask: &Ask<'_>, named: &str, body: KeyFields) -> Result<(Key, Vec<Adju
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Bulk {
     /// At most 500 keys, each with what is to be changed.
-    keys: Vec<KeyFields>,
+    keys: Vec<Named<KeyFields>>,
 }
 
 /// What it gives.
@@ -96,10 +101,10 @@ pub(super) fn bulk(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     }
     let writer = ask.write()?;
     let mut done = BulkDone { total_requested: keys.len(), successful_updates: Vec::new(), failed_updates: Vec::new() };
-    for body in keys {
+    for Named(body) in keys {
         let key = body.key.value().cloned();
         match change(ask, &writer, body) {
-            Ok(Updated { key, row }) => done.successful_updates.push(BulkUpdated { key, key_info: row }),
+            Ok(Updated { key, row, .. }) => done.successful_updates.push(BulkUpdated { key, key_info: row }),
             Err(refusal) => done.failed_updates.push(BulkFailed { key, failed_reason: refusal.to_string() }),
         }
     }

@@ -78,6 +78,18 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether the body has a member of this name; `metadata.name` stands for one of its metadata.
+    pub fn has(&self, name: &str) -> bool {
+        if self.document.find(&self.body, name).is_some() {
+            return true;
+        }
+        let Some(inner) = name.strip_prefix("metadata.") else { return false };
+        let metadata = self.document.find(&self.body, "metadata").and_then(|at| self.document.members.get(at));
+        metadata.is_some_and(|metadata| {
+            json::members(&self.body, metadata.value).any(|member| json::is_key(member.key.of(&self.body), inner))
+        })
+    }
+
     /// Reads a body with the usual limits. `path_model` is the model that the path named.
     ///
     /// # Errors
