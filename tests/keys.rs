@@ -229,6 +229,10 @@ fn a_key_is_replaced_with_its_account_and_the_old_one_is_let_in_as_long_as_was_s
     let third = admin.done("/key/regenerate", &format!(r#"{{"key":"{second}","new_key":"{own}"}}"#));
     assert_eq!((third.at("key"), third.at("rotation_count")), (own.to_owned(), "2".to_owned()));
     assert_eq!([chat(&rig, &first), chat(&rig, &second), chat(&rig, own)], [401, 401, 200]);
+    let limited = admin.key(r#"{"rpm_limit":1}"#);
+    assert_eq!(chat(&rig, &limited), 200);
+    let next = admin.done(&format!("/key/{limited}/regenerate"), "").at("key");
+    assert_eq!(chat(&rig, &next), 429, "a new key is no new minute");
     let itself = admin.with(own).post("/key/regenerate", "");
     assert_eq!(itself.status, 401, "a key without a user changes nothing: {}", itself.text());
     assert_eq!(admin.post(&format!("/key/{own}/regenerate"), r#"{"grace_period":"-1"}"#).status, 400);

@@ -235,6 +235,9 @@ impl Live {
             self.standings.remove(hash);
             return None;
         };
+        // Looked up before the place of the new one is held: both may lie in one shard.
+        let replaced =
+            record.previous.as_ref().and_then(|(old, _)| self.standings.get(old).map(|old| Arc::clone(&old)));
         match self.standings.entry(record.token) {
             Entry::Occupied(found) if stands(found.get()) => Some(Arc::clone(found.get())),
             Entry::Occupied(mut found) => {
@@ -243,7 +246,7 @@ impl Live {
                 Some(standing)
             }
             Entry::Vacant(free) => {
-                let standing = Standing::of_record(world, record, (version, made), None, now);
+                let standing = Standing::of_record(world, record, (version, made), replaced.as_deref(), now);
                 free.insert(Arc::clone(&standing));
                 Some(standing)
             }
@@ -279,7 +282,11 @@ impl Standing {
         let mut accounts = Accounts::open(whole, (ScopeKind::Key, &id), &scope, &bounds, &books);
         accounts.always.push(AccountId::Global);
         let label = match previous {
-            Some(previous) if previous.made.0 == made.0 && previous.key.alias == key.alias => previous.label,
+            Some(previous)
+                if previous.made.0 == made.0 && (previous.key.hash, &previous.key.alias) == (key.hash, &key.alias) =>
+            {
+                previous.label
+            }
             _ => world.handles.late_key(record.key_alias.as_deref(), &record.token),
         };
         let behalf = behalf(world, &record, &key).shared();

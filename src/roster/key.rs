@@ -81,7 +81,7 @@ pub struct Key {
     /// How often it was replaced.
     #[serde(default, skip_serializing_if = "default")]
     pub rotation_count: u64,
-    /// The hash it had before it was replaced, which is let in until then.
+    /// The hash it had before it was replaced, which is let in until then: perhaps no longer.
     #[serde(default, skip_serializing_if = "default")]
     pub previous: Option<(KeyHash, Moment)>,
     /// Words of its owner's.

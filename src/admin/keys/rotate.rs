@@ -31,7 +31,8 @@ pub(super) fn regenerate(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     };
     let hash = KeyHash::of(&plain);
     is_free(ask, &hash)?;
-    let previous = grace(ask, &body)?.map(|until| (before.token, until));
+    // Also without a grace: the levels of limits go on from those of the key before.
+    let previous = Some((before.token, grace(ask, &body)?));
     let (spend, warnings) = (body.spend.value().copied(), body.warnings());
     let mut key = Key { previous, ..replaced(&before, hash, &plain) };
     body.lay_upon(&mut key, ask.moment())?;
@@ -54,10 +55,9 @@ fn replaced(before: &Key, hash: KeyHash, plain: &str) -> Key {
     }
 }
 
-/// Until when the old key is let in beside the new one; None: it is not.
-fn grace(ask: &Ask<'_>, body: &KeyFields) -> Result<Option<Moment>, Refusal> {
-    let Some(period) = body.grace_period.value().filter(|period| !period.is_empty()) else { return Ok(None) };
+/// Until when the old key is let in beside the new one: until now, if nothing is said.
+fn grace(ask: &Ask<'_>, body: &KeyFields) -> Result<Moment, Refusal> {
+    let Some(period) = body.grace_period.value().filter(|period| !period.is_empty()) else { return Ok(ask.moment()) };
     let until = check::end_of("grace_period", period, ask.moment())?;
-    let endless = || Refusal::bad("Invalid grace_period: two keys are not valid side by side for ever");
-    until.map(Some).ok_or_else(endless)
+    until.ok_or_else(|| Refusal::bad("Invalid grace_period: two keys are not valid side by side for ever"))
 }
