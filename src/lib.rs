@@ -12,6 +12,7 @@
 //! | [`dialect`] | what clients speak: the OpenAI API |
 //! | [`provider`] | what upstreams speak: OpenAI-compatible vendors as table rows, and Azure |
 //! | [`policy`] | who may call what, and how often: keys, access, limits |
+//! | [`identity`] | tokens of an identity provider, verified, and what their claims mean |
 //! | [`routing`] | model groups, aliases, wildcards and the choice of a deployment |
 //! | [`pricing`] | the price book, the cost of a usage, and token counts where none is reported |
 //! | [`roster`] | who there is: keys, teams, users on record |
@@ -31,6 +32,7 @@ pub mod cli;
 pub mod config;
 pub mod dialect;
 pub mod exchange;
+pub mod identity;
 pub mod json;
 pub mod ledger;
 pub mod mock;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Left may import right, and nothing else of this crate.
-const MAY_IMPORT: [(&str, &[&str]); 19] = [
+const MAY_IMPORT: [(&str, &[&str]); 20] = [
     ("cli", &["config", "exchange", "ledger", "mock", "provider", "proxy", "store", "telemetry", "vocabulary"]),
     ("proxy", &["admin", "config", "dialect", "exchange", "telemetry", "vocabulary"]),
     ("admin", &["config", "exchange", "ledger", "policy", "roster", "vocabulary"]),
@@ -18,6 +18,7 @@ const MAY_IMPORT: [(&str, &[&str]); 19] = [
             "chat",
             "config",
             "dialect",
+            "identity",
             "json",
             "ledger",
             "policy",
@@ -34,6 +35,7 @@ const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("chat", &["vocabulary"]),
     ("policy", &["config", "vocabulary"]),
     ("routing", &["config", "vocabulary"]),
+    ("identity", &["config", "vocabulary"]),
     ("pricing", &["vocabulary"]),
     ("store", &["ledger", "roster", "vocabulary"]),
     ("roster", &["ledger", "vocabulary"]),

@@ -47,7 +47,8 @@ impl Actor {
         match visitor {
             Visitor::Master => Self::Master,
             Visitor::File(hash) => Self::File(hash),
-            Visitor::Record(key) => {
+            Visitor::Bearer(key, true) => Self::Key(key, Some(Role::ProxyAdmin)),
+            Visitor::Record(key) | Visitor::Bearer(key, false) => {
                 let role = key.user_id.as_deref().and_then(|user| roster.users.find(user)).map(|user| user.user_role);
                 Self::Key(key, role)
             }

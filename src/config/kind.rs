@@ -53,6 +53,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A list of texts.
     Names,
+    /// One text, or a list of them.
+    NameOrNames,
     /// Logging integrations: a name or a list of names.
     Callbacks,
     /// A routing strategy.
@@ -118,6 +120,7 @@ impl Kind {
             Self::Instant => value::instant_ms(node).is_some(),
             Self::Choice(words) => node.text().is_some_and(|text| words.contains(&text)),
             Self::Names => value::names(node).is_some(),
+            Self::NameOrNames => value::name_or_names(node).is_some(),
             Self::Callbacks => node.text().is_some() || value::names(node).is_some(),
             Self::Strategy => node.text().is_some(),
             Self::Checks => value::names(node).is_some(),
@@ -176,6 +179,7 @@ impl Kind {
             Self::Window => "a window like 30s, 5m, 2h, 1d, 1w, 1mo, or hourly, daily, weekly, monthly",
             Self::Instant => "an instant in RFC 3339 like 2030-01-31T00:00:00Z",
             Self::Names => "a list of texts like [a, b]",
+            Self::NameOrNames => "a text, or a list of texts like [a, b]",
             Self::Callbacks => "a name or a list of names",
             Self::Strategy => "the name of a routing strategy",
             Self::Checks => "a list like [session_affinity, prompt_caching, deployment_affinity]",
@@ -220,7 +224,9 @@ impl Kind {
             Self::Dollars => "dollars",
             Self::Window => "window",
             Self::Instant => "instant",
-            Self::Names | Self::Callbacks | Self::Checks | Self::Networks | Self::Fallbacks => "list",
+            Self::Names | Self::NameOrNames | Self::Callbacks | Self::Checks | Self::Networks | Self::Fallbacks => {
+                "list"
+            }
             Self::Exceptions(_) | Self::ExceptionsOf(_) => "map",
             Self::Model => "model name",
             Self::Url => "URL",

@@ -10,6 +10,7 @@ mod credentials;
 mod environment;
 mod files;
 mod finding;
+mod identity;
 mod keys;
 mod kind;
 mod load;
@@ -24,6 +25,7 @@ mod watched;
 mod yaml;
 
 pub use finding::{Finding, Report, Status};
+pub use identity::{Algorithm, ClaimFields, Issuer, JwtAuth, JwtRole};
 pub use kind::Kind;
 pub use load::{Purpose, QUICKSTART, Surroundings, load, load_deployment, load_text};
 pub use print::{full_yaml, reference_markdown};

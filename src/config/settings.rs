@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::identity::JwtAuth;
 use super::routing::Routing;
 use crate::vocabulary::{BlockKind, KeyHash, ModelName, PicoUsd, Secret};
 
@@ -63,6 +64,8 @@ pub struct Settings {
     pub key_header: Option<String>,
     /// `general_settings.admin_host` and `admin_port`: where the management API is, and there alone. None: where calls are.
     pub admin: Option<std::net::SocketAddr>,
+    /// `general_settings.enable_jwt_auth` and `litellm_jwtauth`: tokens of an identity provider beside keys.
+    pub jwt_auth: Option<Arc<JwtAuth>>,
     /// What outlives the process, and how. Read once, at the start.
     pub keeping: Keeping,
     /// Limits of the HTTP side.

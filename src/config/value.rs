@@ -104,6 +104,12 @@ pub(super) fn names(node: &Node) -> Option<Vec<String>> {
     node.items().iter().map(|item| item.text().filter(|text| is_line(text)).map(str::to_owned)).collect()
 }
 
+/// One text, or a list of them.
+pub(super) fn name_or_names(node: &Node) -> Option<Vec<String>> {
+    let single = || node.text().filter(|text| is_line(text)).map(|text| vec![text.to_owned()]);
+    names(node).or_else(single)
+}
+
 /// The name of a model or group as a client may send it.
 pub(super) fn model_name(node: &Node) -> Option<ModelName> {
     ModelName::parse(node.text()?).ok()
@@ -111,11 +117,15 @@ pub(super) fn model_name(node: &Node) -> Option<ModelName> {
 
 /// `http://` or `https://` and a host, without credentials.
 pub(super) fn url(node: &Node) -> Option<&str> {
-    let text = node.text()?.trim();
-    let uri: http::Uri = text.parse().ok()?;
+    node.text().map(str::trim).filter(|text| is_url(text))
+}
+
+/// Whether a text is such a URL.
+pub(super) fn is_url(text: &str) -> bool {
+    let Ok(uri) = text.parse::<http::Uri>() else { return false };
     let schemed = matches!(uri.scheme_str(), Some("http" | "https"));
     let authority = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    (schemed && authority && uri.host().is_some_and(|host| !host.is_empty())).then_some(text)
+    schemed && authority && uri.host().is_some_and(|host| !host.is_empty())
 }
 
 /// The name of a header that a configuration may set or read. Those that frame a message are ours.

@@ -8,10 +8,12 @@ use dashmap::{DashMap, Entry};
 use smallvec::SmallVec;
 
 use super::World;
+use super::bearer::Bearer;
 use super::enter::Head;
 use super::party::{self, Accounts, Books, Made, Parties, Party, Whose};
 use crate::config::{Budget, VirtualKey};
 use crate::dialect::openai::Request;
+use crate::identity;
 use crate::ledger::{AccountId, Behalf, Ledger, Memory, Scope, Statement};
 use crate::policy::{Ask, Denied, Key, Permit, Presented, Recognized, Snapshot};
 use crate::roster::{self, Bounds, RouteGroup};
@@ -25,6 +27,8 @@ pub enum Caller {
     Master,
     /// A virtual key.
     Key(Arc<Standing>),
+    /// A token of an identity provider.
+    Bearer(Arc<Bearer>),
 }
 
 /// A virtual key at work, of the configuration or on record.
@@ -62,12 +66,34 @@ impl Caller {
         match self {
             Self::Master => None,
             Self::Key(standing) => Some(standing),
+            Self::Bearer(bearer) => Some(&bearer.standing),
+        }
+    }
+
+    /// Whether the credential itself makes it an administrator; a key does so only through its user.
+    pub fn is_admin(&self) -> bool {
+        match self {
+            Self::Master => true,
+            Self::Key(_) => false,
+            Self::Bearer(bearer) => bearer.token.person.admin,
+        }
+    }
+
+    /// The customer that the credential itself names.
+    pub fn customer(&self) -> Option<&str> {
+        match self {
+            Self::Bearer(bearer) => bearer.token.person.customer_id.as_deref(),
+            Self::Master | Self::Key(_) => None,
         }
     }
 
     /// Whether it may name a model: by any of these names, in the eyes of everybody.
     pub fn may_name(&self, names: &[&str]) -> bool {
-        self.standing().is_none_or(|standing| standing.may_name(names))
+        match self {
+            Self::Master => true,
+            Self::Key(standing) => standing.may_name(names),
+            Self::Bearer(bearer) => bearer.may_name(names),
+        }
     }
 }
 
@@ -205,6 +231,9 @@ pub(super) fn snapshots<'a>(
     key.into_iter().chain(parties.map(move |party| party.limits.snapshot(requested, group, now)))
 }
 
+/// Keys that are remembered: beyond it those of tokens are made anew for each request.
+const STANDINGS_MAX: usize = 100_000;
+
 /// Keys on record and parties that were asked for. Outlives configurations, so that levels of limits go on.
 #[derive(Debug, Default)]
 pub struct Live {
@@ -220,41 +249,61 @@ impl Live {
 
     /// The key on record with this hash, as it is now.
     pub(super) fn find(&self, world: &World, hash: &KeyHash, now: Now) -> Option<Arc<Standing>> {
-        let roster = &*world.around.roster;
-        let version = roster.version();
-        let made = (world.generation, roster.groups_version());
-        let stands = |standing: &Standing| {
-            standing.version.load(Ordering::Acquire) == version
-                && standing.made == made
-                && now.wall_ms < standing.stale_ms
-        };
-        if let Some(standing) = self.standings.get(hash).filter(|standing| stands(standing)) {
+        let state = state(world);
+        if let Some(standing) = self.standings.get(hash).filter(|standing| standing.stands(state, now)) {
             return Some(Arc::clone(&standing));
         }
-        let Some(record) = roster.key(hash, now) else {
+        let Some(record) = world.around.roster.key(hash, now) else {
             self.standings.remove(hash);
             return None;
         };
+        Some(self.stand(world, record, now))
+    }
+
+    /// A key that is on no record, as a token of an identity provider makes it. Of too many none is kept.
+    pub(super) fn unrecorded(&self, world: &World, record: roster::Key, now: Now) -> Arc<Standing> {
+        let full = self.standings.len() >= STANDINGS_MAX && !self.standings.contains_key(&record.token);
+        match full {
+            true => Standing::of_record(world, Arc::new(record), state(world), None, now),
+            false => self.stand(world, Arc::new(record), now),
+        }
+    }
+
+    /// The standing of a record: the one that is there, while it stands.
+    fn stand(&self, world: &World, record: Arc<roster::Key>, now: Now) -> Arc<Standing> {
+        let (version, made) = state(world);
         // Looked up before the place of the new one is held: both may lie in one shard.
         let replaced =
             record.previous.as_ref().and_then(|(old, _)| self.standings.get(old).map(|old| Arc::clone(&old)));
+        let stands = |standing: &Standing| standing.stands((version, made), now);
         match self.standings.entry(record.token) {
-            Entry::Occupied(found) if stands(found.get()) => Some(Arc::clone(found.get())),
+            Entry::Occupied(found) if stands(found.get()) => Arc::clone(found.get()),
             Entry::Occupied(mut found) => {
                 let standing = Standing::of_record(world, record, (version, made), Some(found.get()), now);
                 found.insert(Arc::clone(&standing));
-                Some(standing)
+                standing
             }
             Entry::Vacant(free) => {
                 let standing = Standing::of_record(world, record, (version, made), replaced.as_deref(), now);
                 free.insert(Arc::clone(&standing));
-                Some(standing)
+                standing
             }
         }
     }
 }
 
+/// The state of the roster, and of the world, that a standing is made of.
+fn state(world: &World) -> (u64, Made) {
+    let roster = &*world.around.roster;
+    (roster.version(), (world.generation, roster.groups_version()))
+}
+
 impl Standing {
+    /// Whether it is made of this state still.
+    fn stands(&self, (version, made): (u64, Made), now: Now) -> bool {
+        self.version.load(Ordering::Acquire) == version && self.made == made && now.wall_ms < self.stale_ms
+    }
+
     fn of_record(
         world: &World,
         record: Arc<roster::Key>,
@@ -399,19 +448,37 @@ impl World {
     /// # Errors
     /// No key, not a key, an unknown one, or one that is blocked, expired or bound to other addresses.
     pub fn authenticate(&self, presented: &Presented<'_>, address: Option<IpAddr>, now: Now) -> Result<Caller, Fault> {
-        let standing = match self.keys.recognize(presented)? {
+        let recognized = match self.keys.recognize(presented) {
+            Ok(recognized) => recognized,
+            // Too long for a key.
+            Err(fault) => return self.by_token(presented, address, now).unwrap_or(Err(fault)),
+        };
+        let standing = match recognized {
             Recognized::Master => return Ok(Caller::Master),
             Recognized::Key(key) => self.configured(&key.hash),
-            Recognized::Stranger(hash, unknown) => Some(self.around.live.find(self, &hash, now).ok_or(unknown)?),
+            Recognized::Stranger(hash, unknown) => match self.around.live.find(self, &hash, now) {
+                Some(standing) => Some(standing),
+                None => return self.by_token(presented, address, now).unwrap_or(Err(unknown)),
+            },
         };
         let standing = standing.ok_or_else(|| Fault::ours(Kind::Internal, "a key without a place"))?;
         standing.check(address, now)?;
         Ok(Caller::Key(standing))
     }
 
+    /// Lets a caller in by a token; None where it is none, or none are taken.
+    fn by_token(&self, presented: &Presented<'_>, address: Option<IpAddr>, now: Now) -> Option<Result<Caller, Fault>> {
+        match (&self.tokens, presented) {
+            (Some(tokens), Presented::Key(text)) if identity::is_token(text) => {
+                Some(self.bearer(tokens, text, address, now))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether nobody set up keys: then everybody may do everything.
     pub fn is_open(&self) -> bool {
-        self.keys.is_empty() && self.around.roster.keys.is_empty()
+        self.keys.is_empty() && self.around.roster.keys.is_empty() && self.tokens.is_none()
     }
 
     /// A virtual key by its hash, of the configuration or on record, as it is now.

@@ -312,13 +312,28 @@ fn admit(world: &World, head: &Head<'_>, common: &mut Common, now: Now) -> Resul
     {
         presented = key;
     }
-    let caller = world.authenticate(&presented, address(world, head), now)?;
-    if let Some(standing) = caller.standing() {
-        standing.may_call(head)?;
-    }
+    let caller = match world.authenticate(&presented, address(world, head), now)? {
+        Caller::Bearer(bearer) => {
+            bearer.may_call(head.path, groups(common.endpoint))?;
+            Caller::Bearer(bearer.in_team(head, now)?)
+        }
+        keyed => {
+            keyed.standing().map_or(Ok(()), |standing| standing.may_call(head))?;
+            keyed
+        }
+    };
     common.key = caller.standing().map_or(KeyLabel::Master, |standing| standing.label);
     common.caller = Some(caller);
     Ok(())
+}
+
+/// The groups of paths that a path is in, as lists of allowed routes name them.
+fn groups(endpoint: telemetry::Endpoint) -> &'static [&'static str] {
+    match endpoint {
+        telemetry::Endpoint::Admin => &["info_routes", "spend_tracking_routes", "management_routes"],
+        telemetry::Endpoint::Models => &["openai_routes", "llm_api_routes", "info_routes"],
+        _ => &["openai_routes", "llm_api_routes"],
+    }
 }
 
 /// Google's clients may carry the key in the query, as `key`.

@@ -86,15 +86,10 @@ pub(super) fn for_callers(world: &World, route: &Route, caller: Option<&Caller>)
 
 /// The master, and a user who is an administrator, also one who changes nothing.
 fn sees_all(world: &World, caller: Option<&Caller>) -> bool {
-    let role = |user: &String| world.around.roster.users.find(user.as_str()).map(|user| user.user_role);
-    match caller {
-        None => false,
-        Some(Caller::Master) => true,
-        Some(Caller::Key(standing)) => {
-            let user = standing.record.as_ref().and_then(|record| record.user_id.as_ref());
-            matches!(user.and_then(role), Some(Role::ProxyAdmin | Role::ProxyAdminViewer))
-        }
-    }
+    let Some(caller) = caller else { return false };
+    let record = caller.standing().and_then(|standing| standing.record.as_ref());
+    let user = record.and_then(|record| world.around.roster.users.find(record.user_id.as_deref()?));
+    caller.is_admin() || user.is_some_and(|user| matches!(user.user_role, Role::ProxyAdmin | Role::ProxyAdminViewer))
 }
 
 fn model(world: &World, caller: Option<&Caller>, name: &str) -> Result<LocalAnswer, Fault> {
@@ -114,12 +109,12 @@ fn model(world: &World, caller: Option<&Caller>, name: &str) -> Result<LocalAnsw
 /// The names a caller may ask for, sorted.
 fn visible(world: &World, caller: Option<&Caller>) -> Vec<String> {
     let all = world.table.listed();
-    let Some(standing) = caller.and_then(Caller::standing) else {
+    let Some((caller, standing)) = caller.and_then(|caller| Some((caller, caller.standing()?))) else {
         return all.into_iter().map(str::to_owned).collect();
     };
     let may_use = |name: &&str| {
         let target = world.table.alias(name).map_or(*name, |alias| alias.target.as_str());
-        standing.may_name(&[name, target])
+        caller.may_name(&[name, target])
     };
     let mut names: Vec<_> = all.into_iter().filter(may_use).map(str::to_owned).collect();
     names.extend(standing.aliases().map(ToString::to_string));

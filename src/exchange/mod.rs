@@ -11,6 +11,7 @@
 
 mod affinity;
 mod attempt;
+mod bearer;
 mod caller;
 mod canned;
 mod choice;
@@ -48,8 +49,10 @@ mod way;
 mod wishes;
 mod world;
 
+pub use crate::identity::Wanted;
 pub use crate::provider::{Auth, Fetch, Fetched, Unsigned};
 pub use attempt::{Again, Outbound};
+pub use bearer::Bearer;
 pub use caller::{Caller, Live, Standing};
 pub use choice::Aside;
 pub use close::{Bill, Ending, Sent};

@@ -91,6 +91,11 @@ impl Opened {
             Err(fault) => return Err(Refused::new(common, fault)),
         };
         let world = common.world.clone();
+        if pass.is_none()
+            && let Err(fault) = common.choose_team(&request.model)
+        {
+            return Err(Refused::new(common, fault));
+        }
         let resolved = match &pass {
             Some(pass) => Ok(Meant { group: pass.group(), captured: pass.captured(&request), target: Box::from("") }),
             None => resolve(&world, &common, &request.model),
@@ -251,7 +256,9 @@ impl Common {
     /// Whom the key spends for, and whom the request names: a customer, tags.
     fn on_behalf_of(&self, request: &Request) -> Option<Arc<Behalf>> {
         let of_key = self.caller.as_ref().and_then(Caller::standing).and_then(|standing| standing.behalf.as_ref());
-        let customer = self.wishes.customer.as_deref().or(request.user.as_deref()).filter(|id| !id.is_empty());
+        let of_token = self.caller.as_ref().and_then(Caller::customer);
+        let named = of_token.or(self.wishes.customer.as_deref()).or(request.user.as_deref());
+        let customer = named.filter(|id| !id.is_empty());
         let mut tags = request.tags.iter().chain(&self.wishes.tags).peekable();
         if customer.is_none() && tags.peek().is_none() {
             return of_key.cloned();

@@ -21,6 +21,8 @@ pub enum Visitor {
     File(KeyHash),
     /// A virtual key on record.
     Record(Arc<Key>),
+    /// A token of an identity provider: a key that is on no record, and whether the token makes an admin.
+    Bearer(Arc<Key>, bool),
 }
 
 impl Visitor {
@@ -33,12 +35,20 @@ impl Visitor {
         let presented = present(head.header, world.settings.key_header.as_deref());
         let here = head.client_ip.is_none_or(|ip| ip.to_canonical().is_loopback())
             && SENT_ON.iter().all(|name| (head.header)(name).is_none());
-        if world.keys.is_empty() && here && (presented == Presented::Nothing || world.is_open()) {
+        if world.keys.is_empty()
+            && world.tokens.is_none()
+            && here
+            && (presented == Presented::Nothing || world.is_open())
+        {
             return Ok(Self::Master);
         }
         let caller = world.authenticate(&presented, address(world, head), now)?;
         Ok(match caller {
             Caller::Master => Self::Master,
+            Caller::Bearer(bearer) => match &bearer.standing.record {
+                Some(record) => Self::Bearer(record.clone(), bearer.token.person.admin),
+                None => Self::File(bearer.standing.key.hash),
+            },
             Caller::Key(standing) => match &standing.record {
                 Some(record) => Self::Record(record.clone()),
                 None => Self::File(standing.key.hash),

@@ -16,6 +16,7 @@ use super::units;
 use crate::config::{self, CustomerBudget, Settings};
 use crate::dialect::Endpoint;
 use crate::dialect::openai::Request;
+use crate::identity::{Sources, Verifier};
 use crate::ledger::{AccountId, Memory, Part, Scope, Terms, Upstream, Window};
 use crate::policy::{DeploymentLimits, KeyRing};
 use crate::pricing::{Book, Price};
@@ -43,12 +44,15 @@ pub struct Surroundings {
     pub live: Arc<Live>,
     /// The environment: variables that models on record name, and the key that seals their secrets.
     pub env: fn(&str) -> Option<String>,
+    /// Keys of identity providers.
+    pub key_sources: Arc<Sources>,
 }
 
 impl Surroundings {
     /// Surroundings with nobody on record, and an empty environment.
     pub fn new(clock: Clock, ledger: Arc<Memory>, telemetry: Arc<Telemetry>) -> Self {
-        Self { clock, ledger, telemetry, roster: Arc::default(), live: Arc::default(), env: |_| None }
+        let (roster, live, key_sources) = Default::default();
+        Self { clock, ledger, telemetry, roster, live, env: |_| None, key_sources }
     }
 }
 
@@ -58,6 +62,8 @@ pub struct World {
     pub settings: Settings,
     /// Who may call.
     pub keys: KeyRing,
+    /// Who may come with a token instead.
+    pub(super) tokens: Option<Verifier>,
     /// Which names are served by whom.
     pub table: Table,
     /// The deployments, in the order of the settings.
@@ -210,10 +216,12 @@ impl World {
         let configured = open_accounts(&settings, &keys, &around.ledger, &zone, now)?;
         let handles = around.telemetry.handles(label_book(&settings, &table, &deployments));
         let switches = Switches::build(&settings, &around.roster, &deployments);
+        let tokens = settings.jwt_auth.clone().map(|rules| Verifier::new(rules, &around.key_sources));
         let generation = previous.map_or(0, |world| world.generation) + 1;
         Ok(Self {
             settings,
             keys,
+            tokens,
             table,
             deployments,
             handles,

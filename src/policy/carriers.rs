@@ -6,8 +6,10 @@ use std::{fmt, str};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// The longest credential that is looked at, in bytes: beyond it nothing is hashed or decoded.
+/// The longest key, in bytes: beyond it nothing is hashed or decoded.
 pub(super) const PRESENTED_BYTES_MAX: usize = 1024;
+/// The longest credential of any kind: tokens of an identity provider are longer than keys.
+const CARRIED_BYTES_MAX: usize = 16 * 1024;
 
 /// What a request showed at the door.
 #[derive(Clone, PartialEq, Eq)]
@@ -74,7 +76,7 @@ fn scheme<'v>(value: &'v [u8], name: &str) -> Option<&'v [u8]> {
 
 fn key(value: &[u8]) -> Presented<'_> {
     match str::from_utf8(value) {
-        Ok(text) if text.len() <= PRESENTED_BYTES_MAX => Presented::Key(Cow::Borrowed(text)),
+        Ok(text) if text.len() <= CARRIED_BYTES_MAX => Presented::Key(Cow::Borrowed(text)),
         _ => Presented::Malformed,
     }
 }
@@ -161,7 +163,7 @@ mod tests {
 
     #[test]
     fn what_is_too_long_or_no_text_is_malformed() {
-        let long = format!("sk-{}", "x".repeat(PRESENTED_BYTES_MAX));
+        let long = format!("sk-{}", "x".repeat(CARRIED_BYTES_MAX));
         assert_eq!(shown(&[("x-api-key", &long)]), Presented::Malformed);
         assert_eq!(present(&|name| (name == "api-key").then_some(&b"sk-\xff"[..]), None), Presented::Malformed);
         assert_eq!(format!("{:?}", a_key("sk-secret")), "Key(..)");

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use super::client;
 use super::gate::Gate;
-use crate::exchange::{Auth, Fetch, Fetched, World};
+use crate::exchange::{Auth, Fetch, Fetched, Wanted, World};
 use crate::vocabulary::{Fault, Kind};
 
 /// How long one fetch may take.
@@ -79,6 +79,56 @@ impl Credentials {
         }
         drop(held);
         Err(Fault::ours(Kind::UpstreamConnect, "the deployment's credential takes too many steps to fetch"))
+    }
+}
+
+impl Credentials {
+    /// Fetches the keys that a token of an identity provider is verified with, where that is due. A token whose key is here
+    /// does not wait for newer ones.
+    pub(super) async fn keys(token: String, gate: &Arc<Gate>, world: &Arc<World>) {
+        match world.wanted_keys(&token, gate.around().clock.now()) {
+            Some(wanted) if wanted.urgent => Self::fetch_keys(&token, gate, world).await,
+            Some(_) => {
+                let (gate, world) = (gate.clone(), world.clone());
+                tokio::spawn(async move { Self::fetch_keys(&token, &gate, &world).await });
+            }
+            None => {}
+        }
+    }
+
+    async fn fetch_keys(token: &str, gate: &Gate, world: &World) {
+        for _ in 0..STEPS_MAX {
+            let Some(Wanted { source, urgent }) = world.wanted_keys(token, gate.around().clock.now()) else { return };
+            let turn = gate.credentials.turns.entry(source.name()).or_default().clone();
+            let _held = match urgent {
+                true => turn.lock().await,
+                false => match turn.try_lock() {
+                    Ok(held) => held,
+                    Err(_) => return,
+                },
+            };
+            // Somebody else may have fetched them meanwhile.
+            if world.wanted_keys(token, gate.around().clock.now()).is_none() {
+                return;
+            }
+            let get = Fetch::Http {
+                method: http::Method::GET,
+                url: source.url().to_string(),
+                headers: vec![(http::header::ACCEPT, HeaderValue::from_static("application/json"))],
+                body: Bytes::new(),
+            };
+            let (status, body) = match tokio::time::timeout(FETCH, fetch(&get, gate, world)).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(cause)) => {
+                    log::warn!("keys of an identity provider: {get:?}: {cause}");
+                    (0, Bytes::new())
+                }
+                Err(_) => (0, Bytes::new()),
+            };
+            if let Err(cause) = source.take(status, &body, gate.around().clock.now()) {
+                log::warn!("keys of an identity provider were not fetched: {get:?}: {cause}");
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::answer::{self, Answer};
 use super::context::{Context, Decided, Mode, Sending};
+use super::credentials::Credentials;
 use super::framing::{self, Framing};
 use super::gate::Gate;
 use super::guard::HEAD;
@@ -68,6 +69,10 @@ impl Gateway {
     async fn enter(&self, session: &mut Session, context: &mut Context, arrived: Now) -> Result<Step, Box<Refused>> {
         let announced =
             session.req_header().headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let world = self.gate.world();
+        if let Some(token) = unsettled_token(session, &world, arrived) {
+            Credentials::keys(token, &self.gate, &world).await;
+        }
         match self.judge_head(session, announced, arrived)? {
             Entry::Local(local) => Ok(Step::Local(local)),
             Entry::Call(opened) => self.take_body(session, context, opened, announced).await,
@@ -740,6 +745,11 @@ impl Gateway {
         }
         Ok(())
     }
+}
+
+fn unsettled_token(session: &Session, world: &World, now: Now) -> Option<String> {
+    let headers = &session.req_header().headers;
+    world.unsettled_token(&|name| headers.get(name).map(HeaderValue::as_bytes), now)
 }
 
 pub(super) fn client_ip(session: &Session) -> Option<IpAddr> {

@@ -3,7 +3,7 @@
 use crate::vocabulary::Kind;
 
 /// The words, by number; the first stands for a code that has no cell of its own.
-pub(super) const WORDS: [&str; 33] = [
+pub(super) const WORDS: [&str; 34] = [
     "other",
     "no_key",
     "malformed_key",
@@ -37,6 +37,7 @@ pub(super) const WORDS: [&str; 33] = [
     "stalled",
     "switched_off",
     "route_not_allowed",
+    "forbidden",
 ];
 
 /// The number of [`WORDS`] for a stream that stopped flowing, which is an outcome and not a kind.
@@ -76,6 +77,7 @@ pub(super) fn number(kind: Kind) -> usize {
         Kind::Internal => 29,
         Kind::SwitchedOff => 31,
         Kind::RouteNotAllowed => 32,
+        Kind::Forbidden => 33,
     }
 }
 

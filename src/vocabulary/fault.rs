@@ -36,6 +36,8 @@ pub enum Kind {
     AddressNotAllowed,
     /// The key is not for such routes.
     RouteNotAllowed,
+    /// Whoever calls is known and may not do this.
+    Forbidden,
     /// The key may not use this model.
     ModelNotAllowed,
     /// The team, user, organization or customer may not use this model.

@@ -11,6 +11,7 @@
 pub(crate) mod admin;
 pub(crate) mod client;
 pub(crate) mod hostile;
+pub(crate) mod issuer;
 pub(crate) mod playback;
 mod process;
 pub(crate) mod raw;

@@ -4,6 +4,7 @@ mod access;
 mod block;
 mod coverage;
 mod deployment;
+mod identity;
 mod keeping;
 mod limits;
 mod pass;
@@ -97,6 +98,7 @@ impl Build<'_> {
             timezone: text(self.litellm, "timezone").unwrap_or_else(|| String::from("UTC")),
             unknown_price: self.unknown_price(),
             price_file: self.price_file(),
+            jwt_auth: self.jwt_auth().map(std::sync::Arc::new),
             metrics_auth: truth(self.litellm, "require_auth_for_metrics_endpoint"),
             key_header: text(self.general, "litellm_key_header_name").map(|name| name.to_ascii_lowercase()),
             admin: self.admin(),

@@ -11,6 +11,9 @@ pub(in crate::config) fn is_foreign(section: &str, name: &str) -> bool {
         "general_settings" => GENERAL,
         "general_settings.pass_through_endpoints[]" => PASS_THROUGH,
         "virtual_keys[]" => VIRTUAL_KEY,
+        "general_settings.litellm_jwtauth" => JWT_AUTH,
+        "general_settings.litellm_jwtauth.issuers[]" => JWT_ISSUER,
+        "general_settings.litellm_jwtauth.scope_mappings[]" => "routes",
         _ => return false,
     };
     listed(known, name)
@@ -29,7 +32,7 @@ const NOTES: &[(&str, &str)] = &[
     ("guardrails", "requests are not checked by guardrails"),
     ("allowed_ips", "addresses are not checked; allowed_ips of a virtual key is"),
     ("allowed_routes", "no route is closed by it"),
-    ("enable_jwt_auth", "tokens of an identity provider are not accepted"),
+    ("custom_validate", "claims are held against the rules that stand here, and no others"),
     ("permissions", "the key is not restricted by it"),
     ("duration", "say until when with `expires`"),
     ("max_parallel_requests", "max_parallel_requests of a virtual key or a deployment is"),
@@ -56,13 +59,13 @@ const GENERAL: &str = "\
     database_socket_timeout database_type database_url disable_auto_add_proxy_admin_to_teams \
     disable_budget_reservation disable_env_credential_login disable_error_logs \
     disable_password_login_when_sso_enabled disable_responses_id_security disable_spend_logs disable_spend_updates \
-    embedding_model enable_claude_code_gateway enable_jwt_auth enable_openai_websocket_passthrough \
+    embedding_model enable_claude_code_gateway enable_openai_websocket_passthrough \
     enable_public_model_hub encryption_algorithm enforce_fallback_model_access enforce_user_param enforced_params \
     fail_closed_rate_limit_enforcement failed_login_block_seconds failed_login_window_seconds \
     forward_client_headers_to_llm_api forward_openai_org_id global_max_parallel_requests health_check_concurrency \
     health_check_details health_check_skip_disabled_background_models image_generation_model \
     include_call_id_in_error_body infer_model_from_keys key_management_settings key_management_system \
-    litellm_jwtauth max_batch_file_records max_batch_file_size_mb max_batch_file_uploads_per_day \
+    max_batch_file_records max_batch_file_size_mb max_batch_file_uploads_per_day \
     max_failed_login_attempts_per_source max_failed_login_attempts_per_source_overrides \
     max_file_downloads_per_minute max_file_size_mb max_in_flight_requests_per_worker max_parallel_requests \
     max_queued_requests_per_worker maximum_autorouter_session_retention_period \
@@ -87,6 +90,16 @@ const GENERAL: &str = "\
 /// In `pass_through_endpoints`.
 const PASS_THROUGH: &str = "custom_body default_query_params description forward_headers guardrails id is_from_config \
     merge_query_params";
+
+/// In `litellm_jwtauth`.
+const JWT_AUTH: &str = "agent_id_jwt_field auto_register_map_existing_key custom_validate fallback_to_db_teams \
+    id_jag_requesting_apps jwt_client_id_field jwt_litellm_role_map mcp_client_id_jwt_field oidc_userinfo_cache_ttl \
+    oidc_userinfo_enabled oidc_userinfo_endpoint org_alias_jwt_field public_allowed_routes routing_overrides \
+    sync_user_role_and_teams team_claim_fallback team_id_upsert team_jwt_scope upsert_sso_user_to_team \
+    virtual_key_mapping_cache_ttl";
+
+/// In `litellm_jwtauth.issuers`.
+const JWT_ISSUER: &str = "unregistered_jwt_client_behavior virtual_key_claim_field";
 
 /// In `litellm_settings`.
 const LITELLM: &str = "\

@@ -23,6 +23,21 @@ pub(super) const KEYS: &[Key] = &[
         "x-example-key",
     ),
     Key::new(
+        "general_settings.enable_jwt_auth",
+        Kind::Bool,
+        "false",
+        "Take tokens of an identity provider (JWT) beside keys. Its keys are at JWT_PUBLIC_KEY_URL, or see issuers.",
+        "true",
+    )
+    .in_comment(),
+    Key::new(
+        "general_settings.litellm_jwtauth",
+        Kind::Section,
+        "none",
+        "What the claims of such tokens mean, and which are taken.",
+        "{}",
+    ),
+    Key::new(
         "general_settings.user_header_name",
         Kind::HeaderName,
         "none",

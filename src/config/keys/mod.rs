@@ -5,6 +5,7 @@ mod credential;
 mod deployment;
 mod foreign;
 mod general;
+mod identity;
 mod litellm;
 mod parameters;
 mod refused;
@@ -35,6 +36,7 @@ pub(super) const ALL: &[&[Key]] = &[
     router::KEYS,
     general::KEYS,
     general::PASS_THROUGH,
+    identity::KEYS,
     virtual_key::KEYS,
     block::KEYS,
 ];

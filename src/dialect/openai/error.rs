@@ -46,6 +46,7 @@ pub fn status_with(fault: &Fault, budget_status: u16) -> u16 {
         Kind::NeedsMasterKey => 401,
         Kind::AddressNotAllowed
         | Kind::RouteNotAllowed
+        | Kind::Forbidden
         | Kind::ModelNotAllowed
         | Kind::ScopeModelNotAllowed(_)
         | Kind::SwitchedOff => 403,
@@ -74,6 +75,7 @@ fn type_of(fault: &Fault) -> &'static str {
         | Kind::BlockedKey
         | Kind::AddressNotAllowed
         | Kind::RouteNotAllowed
+        | Kind::Forbidden
         | Kind::NeedsMasterKey => "auth_error",
         Kind::UnknownKey => "token_not_found_in_db",
         Kind::ExpiredKey => "expired_key",
