@@ -248,7 +248,11 @@ fn what_is_doubtful_is_a_warning_and_still_loads() {
         ("general_settings: {master_key: sk-1234}", "a key from a tutorial"),
         ("general_settings: {master_key: short}", "shorter than 8"),
         ("general_settings: {mastre_key: x}", "did you mean `master_key`?"),
-        ("general_settings: {alerting: [slack]}", "ignored: t.yaml:1: general_settings.alerting: LiteLLM's `alerting`"),
+        ("general_settings: {alerting: [email]}", "ignored: t.yaml:1: general_settings.alerting: LiteLLM's `email`"),
+        (
+            "general_settings: {alerting: [slack]}",
+            "t.yaml:1: general_settings.alerting: nobody is told by slack: set SLACK",
+        ),
         ("litellm_settings: {ssl_verify: no}", "certificates are not checked"),
         ("virtual_keys: [{key: sk-canary-in-clear-1}]", "stands here in clear"),
         (

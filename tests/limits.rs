@@ -29,6 +29,7 @@ fn virtual_key() -> VirtualKey {
         model_tpm_limit: Vec::new(),
         budget: None::<Budget>,
         model_budgets: Vec::new(),
+        soft_budget: None,
         expires_ms: None,
         blocked: false,
         allowed_ips: Vec::new(),

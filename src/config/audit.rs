@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_four_fates_of_a_key() {
-        assert!(one("general_settings: {alerting: [slack]}", Status::Ignored).contains("`alerting` has no effect"));
+        assert!(one("general_settings: {otel: true}", Status::Ignored).contains("`otel` has no effect"));
         assert!(one("general_settings: {custom_auth: a.b}", Status::Refused).contains("virtual_keys"));
         assert!(one("general_setings: {}", Status::Warning).contains("did you mean `general_settings`?"));
         assert!(one("litellm_settings: {drop_params: on}", Status::Supported).contains("litellm_settings"));

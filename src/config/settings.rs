@@ -64,6 +64,8 @@ pub struct Settings {
     pub key_header: Option<String>,
     /// `general_settings.admin_host` and `admin_port`: where the management API is, and there alone. None: where calls are.
     pub admin: Option<std::net::SocketAddr>,
+    /// `general_settings.alerting`: who is told of budgets that come near their end.
+    pub alerting: Option<Arc<Alerting>>,
     /// `general_settings.enable_jwt_auth` and `litellm_jwtauth`: tokens of an identity provider beside keys.
     pub jwt_auth: Option<Arc<JwtAuth>>,
     /// What outlives the process, and how. Read once, at the start.
@@ -230,6 +232,8 @@ pub struct VirtualKey {
     pub budget: Option<Budget>,
     /// `model_max_budget`: budgets for single models.
     pub model_budgets: Vec<(String, Budget)>,
+    /// `soft_budget`: beyond it somebody is told.
+    pub soft_budget: Option<PicoUsd>,
     /// `expires`, Unix milliseconds.
     pub expires_ms: Option<i64>,
     /// `blocked`.
@@ -259,6 +263,33 @@ pub struct BlockRule {
     pub reroute_to: Option<ModelName>,
     /// `until`: when it is switched on by itself, Unix milliseconds.
     pub until_ms: Option<i64>,
+}
+
+/// `general_settings.alerting`.
+#[derive(Clone, Debug)]
+pub struct Alerting {
+    /// Who is told.
+    pub targets: Vec<AlertTarget>,
+    /// `alerting_args.budget_alert_ttl`: how long nobody is told again of a budget that has no window.
+    pub again_after: Duration,
+}
+
+/// Where alerts go.
+#[derive(Clone, Debug)]
+pub struct AlertTarget {
+    /// In which form.
+    pub to: AlertTo,
+    /// `WEBHOOK_URL` or `SLACK_WEBHOOK_URL`: whoever knows it can write there.
+    pub url: Secret,
+}
+
+/// The form of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertTo {
+    /// JSON of its own.
+    Webhook,
+    /// A text for Slack.
+    Slack,
 }
 
 /// An amount that may be spent in a window.

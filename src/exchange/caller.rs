@@ -426,6 +426,7 @@ fn as_configured(record: &roster::Key, bounds: &Bounds) -> VirtualKey {
         budget: bounds.max_budget.map(|max| Budget { max, duration: bounds.budget_duration.clone() }),
         // The accounts of single models are opened of the bounds.
         model_budgets: Vec::new(),
+        soft_budget: bounds.soft_budget,
         expires_ms: record.expires.map(|at| at.0),
         blocked: record.blocked,
         region: record.allowed_model_region.clone(),

@@ -168,6 +168,7 @@ impl Planned {
         let so_far = SoFar { outcome: outcome(ending), fault, status: sent.status };
         let receipt = self.receipt(&so_far, &bill, settled.excess, settled.booked, now);
         self.common.world.around.ledger.record(receipt);
+        self.common.tell_budgets(now);
         let current = self.current.as_ref();
         let upstream = current.map(|current| current.ended.unwrap_or(now).since(current.began));
         let event = ExchangeClosed {

@@ -10,6 +10,7 @@
 //! ```
 
 mod affinity;
+mod alerts;
 mod attempt;
 mod bearer;
 mod caller;
@@ -51,6 +52,7 @@ mod world;
 
 pub use crate::identity::Wanted;
 pub use crate::provider::{Auth, Fetch, Fetched, Unsigned};
+pub use alerts::{Alert, Alerts, BudgetEvent};
 pub use attempt::{Again, Outbound};
 pub use bearer::Bearer;
 pub use caller::{Caller, Live, Standing};

@@ -14,7 +14,7 @@ use crate::policy::{Access, Quota, ScopeLimits, Subject};
 use crate::roster::{
     Bounds, Budget, Customer, Organization, OrganizationMember, Roster, TagRecord, Team, TeamMember, User,
 };
-use crate::vocabulary::{Fault, Kind, ModelName, Now, ScopeKind};
+use crate::vocabulary::{Fault, Kind, ModelName, Now, PicoUsd, ScopeKind};
 
 /// A scope at work: what may be named, how often, and the accounts that are spent from.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub struct Accounts {
     pub always: SmallVec<[AccountId; 2]>,
     /// What it spends on single models.
     pub models: Vec<(Box<str>, AccountId)>,
+    /// `soft_budget`: beyond it somebody is told.
+    pub soft: Option<PicoUsd>,
 }
 
 impl Accounts {
@@ -64,7 +66,7 @@ impl Accounts {
             to.ledger.account(account, Terms { scope: scope.clone(), part, limit, window }, to.now);
             account
         };
-        let mut accounts = Self::default();
+        let mut accounts = Self { soft: bounds.soft_budget, ..Self::default() };
         accounts.always.push(open(whole, Part::Whole, bounds.max_budget, bounds.budget_duration.as_deref()));
         for limit in &bounds.budget_limits {
             let part = Part::Window(limit.budget_duration.clone());

@@ -8,6 +8,7 @@ use dashmap::DashMap;
 use jiff::tz::TimeZone;
 use smallvec::SmallVec;
 
+use super::alerts::Alerts;
 use super::caller::{Live, Standing};
 use super::mask::Mask;
 use super::party::{Accounts, recorded_group};
@@ -46,13 +47,23 @@ pub struct Surroundings {
     pub env: fn(&str) -> Option<String>,
     /// Keys of identity providers.
     pub key_sources: Arc<Sources>,
+    /// Alerts about budgets that are on their way.
+    pub alerts: Arc<Alerts>,
 }
 
 impl Surroundings {
     /// Surroundings with nobody on record, and an empty environment.
     pub fn new(clock: Clock, ledger: Arc<Memory>, telemetry: Arc<Telemetry>) -> Self {
-        let (roster, live, key_sources) = Default::default();
-        Self { clock, ledger, telemetry, roster, live, env: |_| None, key_sources }
+        Self {
+            clock,
+            ledger,
+            telemetry,
+            roster: Arc::default(),
+            live: Arc::default(),
+            env: |_| None,
+            key_sources: Arc::default(),
+            alerts: Arc::default(),
+        }
     }
 }
 
@@ -491,7 +502,8 @@ fn open_accounts(
             opened.push((account, Terms { part, ..terms(scope, Some(budget), &key.place)? }));
             models.push((model.as_str().into(), account));
         }
-        let accounts = Accounts { always: SmallVec::from_buf([account, AccountId::Global]), models };
+        let always = SmallVec::from_buf([account, AccountId::Global]);
+        let accounts = Accounts { always, models, soft: key.soft_budget };
         if let Some(at_work) = keys.by_hash(&key.hash) {
             let standing = Standing::configured(at_work.clone(), KeyLabel::Virtual(index), accounts);
             standings.entry(key.hash).or_insert_with(|| Arc::new(standing));

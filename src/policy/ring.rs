@@ -166,6 +166,7 @@ mod tests {
             model_tpm_limit: Vec::new(),
             budget: None,
             model_budgets: Vec::new(),
+            soft_budget: None,
             expires_ms: None,
             blocked: false,
             allowed_ips: Vec::new(),

@@ -132,7 +132,11 @@ impl Credentials {
     }
 }
 
-async fn fetch(fetch: &Fetch, gate: &Gate, world: &World) -> Result<(u16, Bytes), String> {
+/// Gets one thing.
+///
+/// # Errors
+/// It cannot be had.
+pub(super) async fn fetch(fetch: &Fetch, gate: &Gate, world: &World) -> Result<(u16, Bytes), String> {
     match fetch {
         Fetch::File(path) => {
             let path = path.clone();

@@ -3,6 +3,7 @@
 //! [`Gateway`] is a `ProxyHttp` filter that anyone can mount in a Pingora server of their own; [`serve`] is our own way of
 //! running it, with a front door that bounds connections, reload, drain and socket hand-over.
 
+mod alerts;
 mod answer;
 mod body;
 mod client;

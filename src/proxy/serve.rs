@@ -172,6 +172,7 @@ async fn run(
     let names = gate.clone();
     tokio::spawn(async move { names.refresh_names().await });
     tokio::spawn(gate.clone().check_health());
+    tokio::spawn(gate.clone().deliver_alerts());
     if let Some(inheritance) = inherited {
         inheritance.ready().map_err(|error| failed("the process before this one is gone", &error))?;
     }

@@ -36,10 +36,41 @@ pub enum Event<'a> {
     Trouble(Trouble<'a>),
     /// A fact about what outlives the process.
     Kept(&'a str),
+    /// What became of an alert about a budget.
+    Alerted(AlertOutcome),
     /// No new exchanges are taken; this many are open.
     Draining(u64),
     /// The process ends; this many exchanges were cut.
     Stopped(u64),
+}
+
+/// See [`Event::Alerted`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertOutcome {
+    /// The receiver took it.
+    Delivered,
+    /// The receiver did not take it, however often it was tried.
+    Failed,
+    /// Too many waited.
+    Dropped,
+}
+
+impl AlertOutcome {
+    /// All of them, in the order of [`Self::index`].
+    pub const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::Dropped];
+
+    /// Its label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    pub(super) const fn index(self) -> usize {
+        self as usize
+    }
 }
 
 /// See [`Event::Started`].

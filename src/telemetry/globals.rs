@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use crate::vocabulary::{Metered, Now};
 
-use super::event::{Event, ExchangeClosed, Outcome, Refusal, Reloaded};
+use super::event::{AlertOutcome, Event, ExchangeClosed, Outcome, Refusal, Reloaded};
 use super::inventory::GlobalRead;
 use super::kinds;
 use super::process::Process;
@@ -32,6 +32,7 @@ pub(super) struct Globals {
     stream_outcomes: [AtomicU64; Outcome::ALL.len()],
     faults: Faults,
     refusals: [AtomicU64; Refusal::ALL.len()],
+    alerts: [AtomicU64; AlertOutcome::ALL.len()],
     reloads: [AtomicU64; 2],
     reload_failed: AtomicBool,
     reload_ms: AtomicI64,
@@ -64,6 +65,7 @@ impl Globals {
             Event::ExchangeClosed(closed) => self.close(closed),
             Event::ConnectionRefused(refused) => bump(&self.refusals, refused.reason.index()),
             Event::Reloaded(reloaded) => self.reload(reloaded, now),
+            Event::Alerted(outcome) => bump(&self.alerts, outcome.index()),
             Event::Panicked(_) => add(&self.panics, 1),
             Event::Trouble(_) => add(&self.troubles, 1),
             Event::Draining(_) => self.draining.store(true, Ordering::Relaxed),
@@ -129,6 +131,7 @@ impl Globals {
                 faults
             }
             GlobalRead::Refusals => labelled(&self.refusals, Refusal::ALL.iter().map(|one| one.as_str())),
+            GlobalRead::Alerts => labelled(&self.alerts, AlertOutcome::ALL.iter().map(|one| one.as_str())),
             GlobalRead::Reloads => labelled(&self.reloads, RELOAD_RESULTS),
             GlobalRead::UsageSources => labelled(&self.usage, USAGE_SOURCES),
             GlobalRead::LibraryRecords => labelled(&self.library_records, LEVELS),

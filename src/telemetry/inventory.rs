@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::atoms::{Bounds, LATENCY, OVERHEAD, PER_TOKEN};
-use super::event::{Outcome, Refusal};
+use super::event::{AlertOutcome, Outcome, Refusal};
 use super::kinds;
 use super::metrics::METRICS;
 use super::process::Stat;
@@ -123,6 +123,7 @@ pub(super) enum GlobalRead {
     StreamOutcomes,
     Faults,
     Refusals,
+    Alerts,
     Reloads,
     ReloadOk,
     ReloadTime,
@@ -188,6 +189,7 @@ impl Source {
                 GlobalRead::Outcomes | GlobalRead::StreamOutcomes => Outcome::ALL.len(),
                 GlobalRead::Faults => kinds::WORDS.len(),
                 GlobalRead::Refusals => Refusal::ALL.len(),
+                GlobalRead::Alerts => AlertOutcome::ALL.len(),
                 GlobalRead::Reloads => 2,
                 GlobalRead::UsageSources => 4,
                 GlobalRead::LibraryRecords => 3,

@@ -139,6 +139,8 @@ metrics! {
         "Exchanges with usage that had no price and were counted at zero.";
     "tollgate_body_bytes_in_total" Counter &[], Global(G::BytesIn), "Bytes of request bodies.";
     "tollgate_body_bytes_out_total" Counter &[], Global(G::BytesOut), "Bytes of answer bodies.";
+    "tollgate_alerts_total" Counter &["outcome"], Global(G::Alerts),
+        "Alerts about budgets, by what became of them.";
     "tollgate_panics_total" Counter &[], Global(G::Panics), "Tasks that panicked.";
     "tollgate_troubles_total" Counter &[], Global(G::Troubles), "Troubles that the operator must see to; the log names them.";
     "tollgate_log_lines_dropped_total" Counter &[], Global(G::LinesDropped),

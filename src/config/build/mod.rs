@@ -1,6 +1,7 @@
 //! Settings from a tree whose values were checked against the table. What remains to check is how keys fit together.
 
 mod access;
+mod alerting;
 mod block;
 mod coverage;
 mod deployment;
@@ -98,6 +99,7 @@ impl Build<'_> {
             timezone: text(self.litellm, "timezone").unwrap_or_else(|| String::from("UTC")),
             unknown_price: self.unknown_price(),
             price_file: self.price_file(),
+            alerting: self.alerting().map(std::sync::Arc::new),
             jwt_auth: self.jwt_auth().map(std::sync::Arc::new),
             metrics_auth: truth(self.litellm, "require_auth_for_metrics_endpoint"),
             key_header: text(self.general, "litellm_key_header_name").map(|name| name.to_ascii_lowercase()),

@@ -48,6 +48,7 @@ impl Build<'_> {
             model_tpm_limit: limits(node, "model_tpm_limit"),
             budget: self.budget(node, path),
             model_budgets: budgets(node, "model_max_budget"),
+            soft_budget: node.at("soft_budget").and_then(value::dollars),
             expires_ms: node.at("expires").and_then(value::instant_ms),
             blocked: truth(node, "blocked").unwrap_or(false),
             allowed_ips: node

@@ -11,6 +11,7 @@ pub(in crate::config) fn is_foreign(section: &str, name: &str) -> bool {
         "general_settings" => GENERAL,
         "general_settings.pass_through_endpoints[]" => PASS_THROUGH,
         "virtual_keys[]" => VIRTUAL_KEY,
+        "general_settings.alerting_args" => ALERTING_ARGS,
         "general_settings.litellm_jwtauth" => JWT_AUTH,
         "general_settings.litellm_jwtauth.issuers[]" => JWT_ISSUER,
         "general_settings.litellm_jwtauth.scope_mappings[]" => "routes",
@@ -32,6 +33,7 @@ const NOTES: &[(&str, &str)] = &[
     ("guardrails", "requests are not checked by guardrails"),
     ("allowed_ips", "addresses are not checked; allowed_ips of a virtual key is"),
     ("allowed_routes", "no route is closed by it"),
+    ("alerting_threshold", "slow requests are not told of"),
     ("custom_validate", "claims are held against the rules that stand here, and no others"),
     ("permissions", "the key is not restricted by it"),
     ("duration", "say until when with `expires`"),
@@ -48,8 +50,8 @@ const TOP: &str = "\
 
 /// In `general_settings`.
 const GENERAL: &str = "\
-    admin_only_routes admission_queue_timeout_seconds alert_to_webhook_url alert_types alerting alerting_args \
-    alerting_threshold allow_cli_sso_verification_uri_complete allow_requests_on_db_unavailable \
+    admin_only_routes admission_queue_timeout_seconds alert_to_webhook_url alerting_threshold \
+    allow_cli_sso_verification_uri_complete allow_requests_on_db_unavailable \
     allow_unmanaged_response_ids allowed_file_extensions allowed_ips allowed_routes always_include_stream_usage \
     background_health_check_model_groups \
     blocked_file_extensions cancel_on_disconnect claude_code_gateway_managed_settings completion_model \
@@ -90,6 +92,11 @@ const GENERAL: &str = "\
 /// In `pass_through_endpoints`.
 const PASS_THROUGH: &str = "custom_body default_query_params description forward_headers guardrails id is_from_config \
     merge_query_params";
+
+/// In `alerting_args`.
+const ALERTING_ARGS: &str = "daily_report_frequency daily_spend_per_user_threshold log_to_console major_outage_alert_threshold \
+    max_outage_alert_list_size minor_outage_alert_threshold monthly_spend_per_user_threshold outage_alert_ttl \
+    region_outage_alert_ttl report_check_interval";
 
 /// In `litellm_jwtauth`.
 const JWT_AUTH: &str = "agent_id_jwt_field auto_register_map_existing_key custom_validate fallback_to_db_teams \
@@ -213,7 +220,7 @@ const VIRTUAL_KEY: &str = "\
     allowed_vector_store_indexes auto_rotate budget_id budget_limits config created_by disable_global_guardrails \
     duration enforced_params guardrails key_name key_type object_permission organization_id \
     permissions policies project_id prompts rotation_interval router_settings rpm_limit_type send_invite_email \
-    soft_budget spend team_id tpm_limit_type user_id";
+    spend team_id tpm_limit_type user_id";
 
 /// Prices of other units, in `litellm_params` and `model_info`.
 const PRICES: &str = "\

@@ -23,6 +23,29 @@ pub(super) const KEYS: &[Key] = &[
         "x-example-key",
     ),
     Key::new(
+        "general_settings.alerting",
+        Kind::Names,
+        "none",
+        "Who is told of budgets near their end: webhook (at WEBHOOK_URL) or slack (at SLACK_WEBHOOK_URL).",
+        "[webhook, slack]",
+    )
+    .in_comment(),
+    Key::new(
+        "general_settings.alert_types",
+        Kind::Names,
+        "all",
+        "Which alerts; budget_alerts are all there are.",
+        "[budget_alerts]",
+    ),
+    Key::new("general_settings.alerting_args", Kind::Section, "none", "How often.", "{}"),
+    Key::new(
+        "general_settings.alerting_args.budget_alert_ttl",
+        Kind::Seconds { zero: false, max: 31_536_000 },
+        "86400",
+        "How long nobody is told again of a budget that has no window; of one that has, once in each.",
+        "86400",
+    ),
+    Key::new(
         "general_settings.enable_jwt_auth",
         Kind::Bool,
         "false",

@@ -55,6 +55,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new("virtual_keys[].max_budget", Kind::Dollars, "no limit", "What the key may spend.", "25.00"),
     Key::new(
+        "virtual_keys[].soft_budget",
+        Kind::Dollars,
+        "none",
+        "What the key may spend before somebody is told (general_settings.alerting).",
+        "20.00",
+    ),
+    Key::new(
         "virtual_keys[].budget_duration",
         Kind::Window,
         "for ever",

@@ -1,8 +1,8 @@
 //! What each event's line says.
 
 use crate::telemetry::event::{
-    AttemptFailed, ConfigRemark, ConnectionRefused, CooledDown, Event, ExchangeClosed, FellBack, Outcome, Reloaded,
-    Started, Trouble,
+    AlertOutcome, AttemptFailed, ConfigRemark, ConnectionRefused, CooledDown, Event, ExchangeClosed, FellBack, Outcome,
+    Reloaded, Started, Trouble,
 };
 use crate::telemetry::globals::usage_source;
 use crate::telemetry::kinds;
@@ -32,6 +32,11 @@ pub(super) fn event(event: &Event<'_>, now: Now, mut line: Line<'_>) {
         Event::Kept(text) => {
             line.begin(now, Level::Info, "store");
             line.text_capped("text", text, REASON_BYTES_MAX);
+        }
+        Event::Alerted(outcome) => {
+            let level = if *outcome == AlertOutcome::Delivered { Level::Info } else { Level::Warn };
+            line.begin(now, level, "alert");
+            line.text("outcome", outcome.as_str());
         }
         Event::Draining(open) => {
             line.begin(now, Level::Info, "draining");
