@@ -257,7 +257,6 @@ const AFTER_CONTENT: &[(&str, &str, &str)] = &[
     ("stalls",         "x-mock-stall-after: \"4\"",                         "stalled"),
     ("breaks off",     "x-mock-cut-after: \"4\"",                           "upstream_cut"),
     ("says an error",  "x-mock-error-after: \"4\"",                         "upstream_cut"),
-    ("fast then slow", "x-mock-gap-ms: \"30000\"",                          "stalled"),
 ];
 
 #[test]
