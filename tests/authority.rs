@@ -171,6 +171,10 @@ impl Shell for Alone {
     fn reload(&self) -> Result<u64, String> {
         Err("nobody reads a configuration here".to_owned())
     }
+
+    fn rebuild(&self) -> Result<(), String> {
+        Err("nobody serves models here".to_owned())
+    }
 }
 
 /// What somebody is answered.

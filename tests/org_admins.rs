@@ -69,6 +69,10 @@ impl Shell for Still {
     fn reload(&self) -> Result<u64, String> {
         Err("there is no file".to_owned())
     }
+
+    fn rebuild(&self) -> Result<(), String> {
+        Err("no models are served".to_owned())
+    }
 }
 
 /// What the manager is answered: the status, and the text.
