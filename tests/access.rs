@@ -374,7 +374,7 @@ fn only_the_known_paths_exist_and_only_some_without_a_key() {
         assert_eq!(Client::ask(STAND.gateway.address(), &raw::get(path, &[])).status, status, "{path}");
     }
     let bearer = format!("Bearer {NARROW}");
-    for path in ["/key/generate", "/v1/files", "/config/update", "/v1/chat/completions/x", "/.env", "/ui", "/docs"] {
+    for path in ["/key/generated", "/v1/files", "/config/update", "/v1/chat/completions/x", "/.env", "/ui", "/docs"] {
         for method in ["GET", "POST", "PUT"] {
             let request =
                 format!("{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\nContent-Length: 0\r\n\r\n");
