@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::routing::EXCEPTIONS;
+use super::routing::{EXCEPTIONS, Hedge};
 use super::value;
 use super::yaml::{Node, Value};
 use crate::vocabulary::PicoUsd;
@@ -87,6 +87,8 @@ pub enum Kind {
     Exceptions(&'static str),
     /// A map of model groups to such maps.
     ExceptionsOf(&'static str),
+    /// When a second deployment is asked.
+    Hedge,
     /// True, false, or the path of a CA bundle.
     TlsVerify,
     /// The path of a file.
@@ -139,6 +141,7 @@ impl Kind {
             Self::ExceptionsOf(suffix) => {
                 is_map(node) && node.entries().iter().all(|entry| exceptions(&entry.value, suffix))
             }
+            Self::Hedge => is_map(node) && node.entries().iter().all(|entry| hedge(&entry.key, &entry.value)),
             Self::TlsVerify => node.text().is_some_and(|text| !text.is_empty() && value::is_line(text)),
             Self::File => node.text().is_some_and(|text| !text.is_empty() && value::is_line(text)),
             Self::Timezone => node.text().is_some_and(|text| jiff::tz::TimeZone::get(text).is_ok()),
@@ -196,6 +199,10 @@ impl Kind {
             Self::Fallbacks => {
                 "a list like [{example-chat: [example-other]}] of model groups and the groups to go on to"
             }
+            Self::Hedge => {
+                "a map like {percentile: 0.95, min_ms: 100, max_percent: 5}, the percentile above 0 and below 1, min_ms up to \
+                 3600000, max_percent up to 100"
+            }
             Self::TlsVerify => "true, false or the path of a CA bundle",
             Self::File => "the path of a file",
             Self::Timezone => "the name of a time zone the system knows, like Europe/Berlin",
@@ -232,7 +239,7 @@ impl Kind {
             Self::Url => "URL",
             Self::HeaderName => "header name",
             Self::Headers | Self::Counts | Self::Budgets | Self::Aliases | Self::Renames => "map",
-            Self::Object | Self::ChecksOf => "map",
+            Self::Object | Self::ChecksOf | Self::Hedge => "map",
             Self::TlsVerify => "bool or path",
             Self::File => "path",
             Self::Hash => "SHA-256",
@@ -269,6 +276,15 @@ fn exceptions(node: &Node, suffix: &str) -> bool {
     };
     let counts = |node: &Node| node.is_null() || value::count(node).is_some_and(|count| count <= 100_000);
     is_map(node) && node.entries().iter().all(|entry| known(&entry.key) && counts(&entry.value))
+}
+
+fn hedge(name: &str, node: &Node) -> bool {
+    match name {
+        "percentile" => value::milli(node).is_some_and(|share| (1..1000).contains(&share)),
+        "min_ms" => value::count(node).is_some_and(|count| count <= Hedge::MIN_MS_MAX),
+        "max_percent" => value::count(node).is_some_and(|count| count <= Hedge::PERCENT_MAX),
+        _ => false,
+    }
 }
 
 fn alias(node: &Node) -> bool {

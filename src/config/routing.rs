@@ -44,6 +44,8 @@ pub struct Routing {
     pub retry_budget_percent: u32,
     /// `retry_budget_floor`: retries in ten seconds that are allowed however little traffic there is.
     pub retry_budget_floor: u32,
+    /// `hedge`: when a second deployment is asked beside one that does not answer.
+    pub hedge: Option<Hedge>,
     /// `enable_pre_call_checks`.
     pub pre_call_checks: bool,
     /// `enable_tag_filtering`.
@@ -58,6 +60,32 @@ pub struct Routing {
     pub provider_budgets: Vec<(String, Budget)>,
     /// When a deployment is set aside.
     pub cooling: Cooling,
+}
+
+/// `hedge`: when a second deployment is asked while the first has not begun to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hedge {
+    /// `percentile`, in thousandths: so many answers of the first deployment began sooner.
+    pub percentile_milli: u64,
+    /// `min_ms`: no sooner than this.
+    pub min: Duration,
+    /// `max_percent`: second attempts for each hundred requests of the last ten seconds.
+    pub max_percent: u32,
+}
+
+impl Hedge {
+    /// The names of its members.
+    pub const NAMES: [&str; 3] = ["percentile", "min_ms", "max_percent"];
+    /// The longest `min_ms`: an hour.
+    pub const MIN_MS_MAX: u64 = 3_600_000;
+    /// The most `max_percent`: every request.
+    pub const PERCENT_MAX: u64 = 100;
+}
+
+impl Default for Hedge {
+    fn default() -> Self {
+        Self { percentile_milli: 950, min: Duration::from_millis(100), max_percent: 5 }
+    }
 }
 
 /// What keeps requests at one deployment, as long as it is well and has room.

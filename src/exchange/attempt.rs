@@ -72,6 +72,7 @@ impl Planned {
     pub fn attempt(&mut self, now: Now, random: u64) -> Result<Outbound, Fault> {
         if self.attempts == 0 {
             self.common.world.retry_budget.request(now);
+            self.common.world.hedge_budget.request(now);
         }
         loop {
             let fault = match self.attempt_in_group(now, random) {
@@ -108,21 +109,35 @@ impl Planned {
     }
 
     fn send(&mut self, world: &World, index: usize, chosen: Chosen, spoken: Spoken, now: Now) -> Outbound {
-        let Chosen { mut permit, mut fund, flight, at_home, .. } = chosen;
-        permit.sent();
         self.permit.sent();
         if let Some(hold) = &mut self.hold {
             hold.dispatched();
         }
-        fund.iter_mut().for_each(Hold::dispatched);
         // What failed before cost its provider nothing.
         if let Some(before) = self.current.take().and_then(|current| current.fund) {
             before.void();
         }
         self.first_dispatch.get_or_insert(now);
         self.reply = Reply::Waiting;
+        let (current, outbound) = self.begin(world, index, chosen, spoken, now);
+        self.current = Some(current);
+        outbound
+    }
+
+    /// An attempt at a deployment that was chosen, and the request for it.
+    pub(super) fn begin(
+        &self,
+        world: &World,
+        index: usize,
+        chosen: Chosen,
+        spoken: Spoken,
+        now: Now,
+    ) -> (Current, Outbound) {
+        let Chosen { mut permit, mut fund, flight, at_home, .. } = chosen;
+        permit.sent();
+        fund.iter_mut().for_each(Hold::dispatched);
         let outbound = self.outbound(world, index, now, spoken.path, spoken.body, spoken.headers);
-        self.current = Some(Current {
+        let current = Current {
             deployment: index,
             permit: Some(permit),
             fund,
@@ -136,8 +151,8 @@ impl Planned {
             schema_tool: spoken.schema_tool,
             dropped: spoken.dropped,
             at_home,
-        });
-        outbound
+        };
+        (current, outbound)
     }
 
     fn outbound(
@@ -197,7 +212,7 @@ impl Planned {
     }
 
     /// Notes a failure, once: with the deployment, in the log and in the metrics.
-    fn note_failure(&mut self, world: &World, fault: &Fault, now: Now) -> bool {
+    pub(super) fn note_failure(&mut self, world: &World, fault: &Fault, now: Now) -> bool {
         let Some(current) = &mut self.current else { return false };
         if current.failed {
             return false;

@@ -87,6 +87,7 @@ impl Planned {
         };
         // Of a form nothing can be counted here: what is not reported has no price.
         let priced = self.request.form.is_none() || usage.usage().is_some();
+        let cost = cost.plus(self.hedge.lost);
         Bill { usage, cost, input_cost, price_known: price.is_some() && priced }
     }
 
@@ -121,7 +122,7 @@ impl Planned {
     }
 
     /// Counts what was not reported; what was reported in part stands where it is the larger.
-    fn count(&self, seen: Option<Usage>, produced: &Produced) -> Usage {
+    pub(super) fn count(&self, seen: Option<Usage>, produced: &Produced) -> Usage {
         let model = self.request.model.as_str();
         let seen = seen.unwrap_or_default();
         let prompt = if seen.prompt > 0 { seen.prompt } else { prompt::estimate_prompt(model, &self.request.body) };
@@ -145,6 +146,7 @@ impl Planned {
             return;
         }
         self.common.closed = true;
+        self.end_hedge(now);
         let bill = self.bill();
         let used = bill.usage.usage().map_or(0, Usage::total);
         let permit = std::mem::take(&mut self.permit);
@@ -179,6 +181,7 @@ impl Planned {
             fault,
             usage: bill.usage,
             cost: bill.cost,
+            lost: self.hedge.lost,
             price_known: bill.price_known,
             at_home: current.and_then(|current| current.at_home),
             t_upstream: upstream,
@@ -295,6 +298,7 @@ fn event<'a>(common: &'a Common, sent: &Sent, ending: Ending, now: Now) -> Excha
         fault: None,
         usage: Metered::Absent,
         cost: PicoUsd::ZERO,
+        lost: PicoUsd::ZERO,
         price_known: true,
         at_home: None,
         t_total: now.since(common.began),

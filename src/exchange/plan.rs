@@ -11,6 +11,7 @@ use super::caller::{self, Caller};
 use super::close::Bill;
 use super::course::Course;
 use super::enter::{Common, Opened, Refused};
+use super::hedge::Hedge;
 use super::keep::OnFile;
 use super::offer::Offers;
 use super::party::{Party, Whose};
@@ -54,6 +55,8 @@ pub struct Planned {
     /// The prompt, once it was counted.
     pub(super) prompt_tokens: std::sync::OnceLock<u64>,
     pub(super) current: Option<Current>,
+    /// A second attempt beside the current one, and what came of it.
+    pub(super) hedge: Hedge,
     pub(super) reply: Reply,
     /// Something of a stream was given to the client.
     pub(super) streamed: bool,
@@ -138,6 +141,7 @@ impl Opened {
             course: Course::of(&resolved.target, instead),
             prompt_tokens: std::sync::OnceLock::new(),
             current: None,
+            hedge: Hedge::default(),
             reply: Reply::Waiting,
             streamed: false,
             body_wait: now.since(arrived),

@@ -95,10 +95,7 @@ impl Planned {
             _ if self.passes() => self.accept_passed(head, now),
             200..=299 => self.accept(head, now, jitter),
             300..=399 => {
-                let fault = Fault::upstream(
-                    Kind::UpstreamMalformed,
-                    "the provider answered with a redirect, which is not followed",
-                );
+                let fault = redirected();
                 Treatment::Failed(self.failed(&fault, now, jitter), fault)
             }
             status => self.reject(status, head, now, jitter),
@@ -492,6 +489,10 @@ pub(super) fn error_status(body: &[u8]) -> Option<u16> {
     let code = json::find(body, error, "code").ok()??;
     let status = json::as_u64(code.of(body)).and_then(|code| u16::try_from(code).ok())?;
     (400..=599).contains(&status).then_some(status)
+}
+
+pub(super) fn redirected() -> Fault {
+    Fault::upstream(Kind::UpstreamMalformed, "the provider answered with a redirect, which is not followed")
 }
 
 pub(super) fn too_long() -> Fault {

@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::plan::Planned;
 use crate::vocabulary::{Fault, Kind, Matter, Now};
 
-/// One attempt that failed.
+/// One attempt that failed, or was not waited for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leg {
     deployment: usize,
-    kind: Kind,
+    /// None: another deployment answered sooner.
+    kind: Option<Kind>,
     matter: Matter,
     took: Duration,
 }
@@ -18,9 +19,18 @@ pub(super) struct Leg {
 impl Planned {
     /// Notes that the current attempt failed.
     pub(super) fn note_leg(&mut self, fault: &Fault, now: Now) {
+        self.push_leg(Some(fault.kind), fault.matter, now);
+    }
+
+    /// Notes that the current attempt is not waited for.
+    pub(super) fn note_lost_leg(&mut self, now: Now) {
+        self.push_leg(None, Matter::Other, now);
+    }
+
+    fn push_leg(&mut self, kind: Option<Kind>, matter: Matter, now: Now) {
         let Some(current) = &self.current else { return };
         let took = now.since(current.began);
-        self.trail.push(Leg { deployment: current.deployment, kind: fault.kind, matter: fault.matter, took });
+        self.trail.push(Leg { deployment: current.deployment, kind, matter, took });
     }
 
     /// What became of the last attempt that was noted, once its answer was read.
@@ -57,11 +67,12 @@ fn outcome(leg: &Leg) -> String {
     let word = match (leg.matter, leg.kind) {
         (Matter::ContextWindow, _) => "context_window",
         (Matter::ContentPolicy, _) => "content_policy",
-        (_, Kind::UpstreamStatus(status)) => return status.to_string(),
-        (_, Kind::UpstreamConnect) => "connect",
-        (_, Kind::UpstreamTimeout) => "timeout",
-        (_, Kind::UpstreamCut) => "cut",
-        (_, Kind::UpstreamMalformed) => "malformed",
+        (_, None) => "lost",
+        (_, Some(Kind::UpstreamStatus(status))) => return status.to_string(),
+        (_, Some(Kind::UpstreamConnect)) => "connect",
+        (_, Some(Kind::UpstreamTimeout)) => "timeout",
+        (_, Some(Kind::UpstreamCut)) => "cut",
+        (_, Some(Kind::UpstreamMalformed)) => "malformed",
         _ => "failed",
     };
     word.to_owned()

@@ -85,6 +85,8 @@ pub struct World {
     pub around: Surroundings,
     /// How many retries may be made; outlives configurations.
     pub retry_budget: Arc<RetryBudget>,
+    /// How many second attempts may be made beside a first; outlives configurations.
+    pub(super) hedge_budget: Arc<RetryBudget>,
     /// Counts configurations, from 1.
     pub generation: u64,
     /// The deployments of [`Settings::pass_through_endpoints`].
@@ -238,6 +240,7 @@ impl World {
             handles,
             around,
             retry_budget: previous.map(|world| world.retry_budget.clone()).unwrap_or_default(),
+            hedge_budget: previous.map(|world| world.hedge_budget.clone()).unwrap_or_default(),
             generation,
             declared,
             endpoints,

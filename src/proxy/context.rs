@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::gate::InFlight;
 use super::replay::Shared;
+use super::sending::Sending;
 use crate::exchange::{Outbound, Planned};
 use crate::vocabulary::{Fault, Now};
 
@@ -33,21 +34,6 @@ pub struct Context {
     pub(super) first_byte: Option<Now>,
     pub(super) h2: bool,
     pub(super) stalled: bool,
-}
-
-/// What `upstream_request_filter` needs of the attempt.
-pub(super) struct Sending {
-    pub(super) deployment: usize,
-    pub(super) method: http::Method,
-    pub(super) path: http::Uri,
-    pub(super) length: usize,
-    pub(super) headers: Vec<(http::HeaderName, http::HeaderValue)>,
-    /// For a credential that signs it; empty otherwise.
-    pub(super) body: smallvec::SmallVec<[Bytes; 8]>,
-    pub(super) idle: Duration,
-    pub(super) first_byte: Duration,
-    pub(super) began: tokio::time::Instant,
-    pub(super) until: tokio::time::Instant,
 }
 
 /// What a filter decided about the error it returns.

@@ -1,17 +1,21 @@
 //! What all connections share: the configuration that is served, and what is in flight.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use pingora::connectors::http::v1::Connector;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::credentials::Credentials;
 use super::resolve::Resolver;
+use super::{faults, roots};
 use crate::admin::Shell;
 use crate::config::Settings;
-use crate::exchange::{BuildError, Surroundings, World};
+use crate::exchange::{BuildError, Deployment, Surroundings, World};
 use crate::telemetry::{Gauge, Handles, Sample};
+use crate::vocabulary::Fault;
 
 /// A wish for the configuration to be read anew, to be answered with what came of it.
 pub(super) type ReloadWish = oneshot::Sender<Result<u64, String>>;
@@ -27,6 +31,8 @@ pub struct Gate {
     pub(super) credentials: Credentials,
     /// Held by whoever checks the deployments because somebody asks.
     pub(super) checking: Mutex<()>,
+    /// For requests that may be hedged; None: it could not be made.
+    racing: OnceLock<Option<Arc<Connector>>>,
     draining: AtomicBool,
     handing_over: AtomicBool,
     reloads: OnceLock<mpsc::Sender<ReloadWish>>,
@@ -49,6 +55,7 @@ impl Gate {
             resolver,
             credentials: Credentials::default(),
             checking: Mutex::default(),
+            racing: OnceLock::new(),
             draining: AtomicBool::new(false),
             handing_over: AtomicBool::new(false),
             reloads: OnceLock::new(),
@@ -124,6 +131,28 @@ impl Gate {
             tokio::time::sleep(self.world().settings.upstream.dns_refresh).await;
             self.resolver.refresh().await;
         }
+    }
+
+    /// The deployment's address, once its credential is at hand.
+    pub(super) async fn reach(&self, deployment: &Deployment, world: &World) -> Result<SocketAddr, Fault> {
+        if let Some(auth) = &deployment.auth {
+            self.credentials.ready(auth, &deployment.settings.id, self, world).await?;
+        }
+        let target = &deployment.target;
+        let address = self.resolver.address(&target.host, target.port).await;
+        address.map_err(|cause| faults::connect().cause(format_args!("{}: {cause}", target.host)))
+    }
+
+    /// The connections of requests that may be hedged, made when the first such request comes.
+    pub(super) fn racing(&self, world: &World) -> Option<Arc<Connector>> {
+        let make = || match roots::connector(world, |options| Connector::new(Some(options))) {
+            Ok(connector) => Some(Arc::new(connector)),
+            Err(error) => {
+                log::warn!("nothing is hedged: {error}");
+                None
+            }
+        };
+        self.racing.get_or_init(make).clone()
     }
 
     pub(super) fn enter(self: &Arc<Self>) -> InFlight {

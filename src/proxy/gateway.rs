@@ -6,29 +6,29 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use http::{HeaderValue, Method};
+use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::compression::ResponseCompressionCtx;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
-use super::context::{Context, Decided, Mode, Sending};
+use super::context::{Context, Decided, Mode};
 use super::credentials::Credentials;
 use super::framing::{self, Framing};
 use super::gate::Gate;
 use super::guard::HEAD;
 use super::headers::Lookup;
 use super::replay::{self, Shared};
-use super::{body, peer};
+use super::sending::Sending;
+use super::{body, faults, peer};
 use crate::admin::Side;
 use crate::exchange::{
-    Again, Deployment, Ending, Entry, Head, Learned, LocalAnswer, Opened, Opening, Outbound, Planned, Refused, Sent,
-    Treatment, Unsigned, UpstreamHead, World, retry_after,
+    Again, Ending, Entry, Head, Learned, LocalAnswer, Opened, Opening, Outbound, Planned, Refused, Sent, Treatment,
+    UpstreamHead, World, retry_after,
 };
 use crate::vocabulary::{Fault, Kind, Now, Origin};
 
@@ -39,7 +39,7 @@ pub struct Gateway {
 }
 
 /// Why a hook stops Pingora: the exchange knows the fault, Pingora need not.
-const STOP: ErrorType = ErrorType::Custom("tollgate");
+pub(super) const STOP: ErrorType = ErrorType::Custom("tollgate");
 
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
@@ -62,7 +62,7 @@ impl Gateway {
         self.manage(session, arrived).await
     }
 
-    fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         self.gate.around().clock.now()
     }
 
@@ -225,7 +225,7 @@ impl Gateway {
                 return Error::e_explain(STOP, "answered here");
             }
             let deployment = &exchange.world().deployments[outbound.deployment];
-            let fault = match self.reach(deployment, exchange.world()).await {
+            let fault = match self.gate.reach(deployment, exchange.world()).await {
                 Ok(address) => return Ok((outbound, address)),
                 Err(fault) => fault,
             };
@@ -237,16 +237,6 @@ impl Gateway {
                 }
             }
         }
-    }
-
-    /// The deployment's address, once its credential is at hand.
-    async fn reach(&self, deployment: &Deployment, world: &World) -> Result<std::net::SocketAddr, Fault> {
-        if let Some(auth) = &deployment.auth {
-            self.gate.credentials.ready(auth, &deployment.settings.id, &self.gate, world).await?;
-        }
-        let target = &deployment.target;
-        let address = self.gate.resolver.address(&target.host, target.port).await;
-        address.map_err(|cause| connect_fault().cause(format_args!("{}: {cause}", target.host)))
     }
 
     /// Decides about an attempt that failed below HTTP.
@@ -425,35 +415,31 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Box<Context>) -> Result<Box<HttpPeer>> {
-        let (outbound, address) = self.next_attempt(context).await?;
-        let (Some(exchange), Some(shared)) = (&context.exchange, &context.shared) else {
-            return Error::e_explain(STOP, "no exchange");
-        };
-        let now = Instant::now();
-        let until = now + outbound.total;
-        let signed = exchange.world().deployments[outbound.deployment].auth.is_some();
-        let signed_body = if signed { outbound.body.parts.clone() } else { SmallVec::new() };
-        shared.load(outbound.body.parts, until.min(now + outbound.first_byte));
-        (context.mode, context.opened) = (Mode::Waiting, false);
-        context.decided = None;
-        context.out.clear();
-        // Decompresses what comes compressed although nobody asked for it; set anew because it remembers the last answer.
-        session.upstream_compression = ResponseCompressionCtx::new(0, true, false);
-        let world = exchange.world();
-        let peer = peer::peer(&world.deployments[outbound.deployment], &world.settings, address, outbound.idle);
-        context.sending = Some(Sending {
-            deployment: outbound.deployment,
-            method: outbound.method,
-            path: outbound.path,
-            length: outbound.body.len,
-            headers: outbound.headers,
-            body: signed_body,
-            idle: outbound.idle,
-            first_byte: outbound.first_byte,
-            began: now,
-            until,
-        });
-        Ok(peer)
+        loop {
+            let (outbound, address) = self.next_attempt(context).await?;
+            let (Some(exchange), Some(shared)) = (&context.exchange, &context.shared) else {
+                return Error::e_explain(STOP, "no exchange");
+            };
+            (context.mode, context.opened) = (Mode::Waiting, false);
+            context.decided = None;
+            context.out.clear();
+            // Decompresses what comes compressed although nobody asked for it; set anew because it remembers the last answer.
+            session.upstream_compression = ResponseCompressionCtx::new(0, true, false);
+            let world = exchange.world().clone();
+            if let Some(after) = exchange.hedge_after(self.now())
+                && let Some(connector) = self.gate.racing(&world)
+            {
+                match Box::pin(self.race(session, context, &connector, (outbound, address), after)).await? {
+                    Some(peer) => return Ok(peer),
+                    None => continue,
+                }
+            }
+            let (sending, body) = Sending::of(outbound, &world);
+            shared.load(body, sending.until.min(sending.began + sending.first_byte));
+            let peer = peer::peer(&world.deployments[sending.deployment], &world.settings, address, sending.idle);
+            context.sending = Some(sending);
+            return Ok(peer);
+        }
     }
 
     async fn upstream_request_filter(
@@ -465,28 +451,11 @@ impl ProxyHttp for Gateway {
         let (Some(exchange), Some(sending)) = (&context.exchange, &context.sending) else {
             return Error::e_explain(STOP, "nothing to send");
         };
-        let (mut parts, ()) = http::Request::new(()).into_parts();
-        parts.method = sending.method.clone();
-        parts.uri = sending.path.clone();
+        let mut parts = match sending.head(exchange.world(), self.now()) {
+            Ok(parts) => parts,
+            Err(fault) => return Err(self.stop(context, Again::No, fault)),
+        };
         parts.version = request.version;
-        let deployment = &exchange.world().deployments[sending.deployment];
-        parts.headers = deployment.headers.clone();
-        if sending.length > 0 || !matches!(sending.method, Method::GET | Method::DELETE) {
-            parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(sending.length));
-        } else {
-            parts.headers.remove(CONTENT_TYPE);
-        }
-        for (name, value) in &sending.headers {
-            parts.headers.insert(name, value.clone());
-        }
-        if let Some(auth) = &deployment.auth {
-            let path = sending.path.path_and_query().map_or("/", |path| path.as_str());
-            let authority = deployment.target.authority.to_str().unwrap_or_default();
-            let unsigned = Unsigned { method: &parts.method, authority, path, body: &sending.body };
-            if let Err(fault) = auth.sign(&unsigned, &mut parts.headers, self.now()) {
-                return Err(self.stop(context, Again::No, fault));
-            }
-        }
         *request = RequestHeader::from(parts);
         Ok(())
     }
@@ -585,8 +554,8 @@ impl ProxyHttp for Gateway {
         mut error: Box<Error>,
     ) -> Box<Error> {
         let fault = match error.etype() {
-            ErrorType::ConnectTimedout => timeout_fault(context.sending.as_ref()),
-            _ => connect_fault(),
+            ErrorType::ConnectTimedout => faults::timeout(context.sending.as_ref().map(Sending::waited)),
+            _ => faults::connect(),
         };
         let retry = self.attempt_failed(context, fault.cause(error.etype().as_str()));
         error.set_retry(retry);
@@ -622,15 +591,12 @@ impl ProxyHttp for Gateway {
         }
         let fault = if expired {
             context.stalled = context.mode != Mode::Waiting;
-            timeout_fault(context.sending.as_ref())
+            faults::timeout(context.sending.as_ref().map(Sending::waited))
         } else if context.mode == Mode::Waiting && reused {
             // A kept connection that the provider had closed meanwhile: nothing was read of this request.
-            connect_fault()
+            faults::connect()
         } else {
-            Fault::upstream(
-                Kind::UpstreamCut,
-                "litellm.APIConnectionError: the provider's answer broke off before its end",
-            )
+            faults::cut()
         };
         let fault = fault.cause(error.etype().as_str());
         if begun {
@@ -770,23 +736,6 @@ fn new_id() -> String {
         id[place + 1] = DIGITS[usize::from(byte & 15)];
     }
     str::from_utf8(&id).unwrap_or_default().to_owned()
-}
-
-fn connect_fault() -> Fault {
-    Fault::upstream(
-        Kind::UpstreamConnect,
-        "litellm.InternalServerError: InternalServerError: OpenAIException - Connection error.",
-    )
-}
-
-/// LiteLLM's words for an answer that did not come in time.
-fn timeout_fault(sending: Option<&Sending>) -> Fault {
-    let text = "litellm.Timeout: APITimeoutError - Request timed out. Error_str: Request timed out.";
-    let times = sending.map_or_else(String::new, |sending| {
-        let (limit, taken) = (sending.first_byte.as_secs_f64(), sending.began.elapsed().as_secs_f64());
-        format!(" - timeout value={limit:?}, time taken={taken:.2} seconds")
-    });
-    Fault::upstream(Kind::UpstreamTimeout, format!("{text}{times}"))
 }
 
 /// One piece of several; the usual single one is not copied.

@@ -4,16 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
 use pingora::protocols::ALPN;
-use pingora::server::configuration::ServerConf;
 use tokio::task::JoinSet;
 
 use super::gate::Gate;
-use super::peer;
-use super::roots::Bundle;
+use super::{peer, roots};
 use crate::exchange::{Check, HealthQuery, Unsigned, World};
 use crate::vocabulary::{Fault, Kind};
 
@@ -51,7 +48,7 @@ impl Gate {
         if checks.is_empty() {
             return;
         }
-        let connector = match connector(world) {
+        let connector = match roots::connector(world, |options| Connector::new(Some(options))) {
             Ok(connector) => Arc::new(connector),
             Err(error) => return log::warn!("health checks: {error}"),
         };
@@ -74,12 +71,6 @@ impl Gate {
             }
         }
     }
-}
-
-fn connector(world: &World) -> std::io::Result<Connector> {
-    let roots = world.settings.upstream.ca_file.as_deref().map(Bundle::with).transpose()?;
-    let conf = ServerConf { ca_file: roots.as_ref().map(Bundle::path), ..ServerConf::default() };
-    Ok(Connector::new(Some(ConnectorOptions::from_server_conf(&conf))))
 }
 
 /// Asks for the list of models and reads no more than its status; where there is none, connects.

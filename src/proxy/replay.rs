@@ -62,6 +62,13 @@ impl Shared {
         (state.expired, state.hold, state.finished) = (false, false, None);
     }
 
+    /// Forgets what an earlier attempt left, and watches no deadline.
+    pub(super) fn wait(&self) {
+        let mut state = self.0.lock();
+        let slot = state.slot.take();
+        *state = State { slot, ..State::default() };
+    }
+
     /// Sets when the attempt ends in an error unless the deadline is moved before.
     pub(super) fn set_deadline(&self, at: Instant) {
         self.0.lock().deadline = Some(at);

@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use pingora::connectors::ConnectorOptions;
+use pingora::server::configuration::ServerConf;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+
+use crate::exchange::World;
 
 /// A bundle of the system's roots and one's own. Pingora takes one file instead of the system's roots, so that both must
 /// stand in it; it reads the file once, and it is removed when this is dropped.
@@ -51,6 +55,21 @@ impl Drop for Bundle {
             log::warn!("{} was not removed: {error}", self.0.display());
         }
     }
+}
+
+/// Makes a connector for requests of our own, which verifies upstreams as the configuration says.
+///
+/// # Errors
+/// See [`Bundle::with`].
+pub(super) fn connector<C>(world: &World, make: impl FnOnce(ConnectorOptions) -> C) -> io::Result<C> {
+    let upstream = &world.settings.upstream;
+    let roots = upstream.ca_file.as_deref().map(Bundle::with).transpose()?;
+    let conf = ServerConf {
+        upstream_keepalive_pool_size: upstream.pool_size,
+        ca_file: roots.as_ref().map(Bundle::path),
+        ..ServerConf::default()
+    };
+    Ok(make(ConnectorOptions::from_server_conf(&conf)))
 }
 
 fn pem(certificate: &CertificateDer<'_>) -> String {

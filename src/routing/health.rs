@@ -1,12 +1,13 @@
 //! How a deployment fares: set aside or not, how busy, how quick. Lives as long as the deployment's id is configured.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
 use super::Failure;
+use super::spread::Spread;
 use crate::config::Cooling;
 use crate::vocabulary::Now;
 
@@ -71,6 +72,8 @@ pub struct Health {
     open: AtomicU32,
     /// Of streams to their first content, of other answers to their end.
     latency: [Latency; 2],
+    /// The same times as a spread, where somebody reads it.
+    spread: [OnceLock<Box<Spread>>; 2],
     tokens: Minute,
     requests: Minute,
     /// What its provider says is left, by [`Stock`].
@@ -236,6 +239,15 @@ impl Health {
     /// Notes how long an answer took, or how long was waited for none.
     pub fn took(&self, time: Duration, stream: bool, now: Now) {
         self.latency[usize::from(stream)].note(time, now);
+        if let Some(spread) = self.spread[usize::from(stream)].get() {
+            spread.note(time);
+        }
+    }
+
+    /// The time within which so many thousandths of its answers began; None while too few are known. They are counted from
+    /// the first time that somebody asks.
+    pub fn percentile(&self, milli: u64, stream: bool) -> Option<Duration> {
+        self.spread[usize::from(stream)].get_or_init(Box::default).percentile(milli)
     }
 
     /// Tokens and requests of the current minute.

@@ -7,6 +7,7 @@ mod health;
 mod pattern;
 mod region;
 mod shuffle;
+mod spread;
 mod strategy;
 mod table;
 

@@ -20,6 +20,8 @@ pub enum Event<'a> {
     /// One attempt at a deployment failed before the client was answered, whether or not another follows.
     /// A stream that broke off later is counted by the outcome of [`ExchangeClosed`], not here.
     AttemptFailed(AttemptFailed<'a>),
+    /// One of two attempts that ran at once was cancelled because the other answered, or nobody waits any more.
+    AttemptLost(AttemptLost<'a>),
     /// A request that went on to another model group ended.
     FellBack(FellBack<'a>),
     /// A deployment was set aside.
@@ -115,6 +117,8 @@ pub struct ExchangeClosed<'a> {
     pub usage: Metered,
     /// What was charged.
     pub cost: PicoUsd,
+    /// The part of it for an attempt that was cancelled because another answered.
+    pub lost: PicoUsd,
     /// Whether there was a price; without one the cost is zero and flagged.
     pub price_known: bool,
     /// Whether the last deployment was the one that the request's session, prompt or key leads to; None where none does.
@@ -151,6 +155,21 @@ pub struct AttemptFailed<'a> {
     /// A word more, from a fixed list of ours.
     pub reason: Option<&'static str>,
     /// How long the attempt took.
+    pub elapsed: Duration,
+}
+
+/// See [`Event::AttemptLost`].
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptLost<'a> {
+    /// Labels and counters of the configuration the exchange ran under.
+    pub handles: &'a Handles,
+    /// The exchange.
+    pub exchange_id: &'a str,
+    /// The deployment that was not waited for.
+    pub target: Target,
+    /// What it is charged.
+    pub cost: PicoUsd,
+    /// How long it was waited for.
     pub elapsed: Duration,
 }
 

@@ -11,7 +11,7 @@ use super::inventory::{self, BlockRead, CourseRead, Shape, Source, Timed, Unit};
 use super::kinds;
 use super::labels::{DeploymentName, KeyName, OTHER};
 use super::levels::Level;
-use super::store::{Attempt, Block, Course, TOKEN_KINDS, request_of};
+use super::store::{Attempt, Block, Course, TOKEN_KINDS, WASTES, request_of};
 
 /// Everything one scrape reads.
 pub(super) struct Snapshot<'a> {
@@ -144,7 +144,9 @@ impl Rows<'_> {
                 self.push_nonzero(&names, &[], block.spend_pico.load(Ordering::Relaxed) as f64 / 1e12);
             }
             BlockRead::Wasted => {
-                self.push_nonzero(&names, &[], block.wasted_pico.load(Ordering::Relaxed) as f64 / 1e12);
+                for (reason, pico) in WASTES.iter().zip(&block.wasted_pico) {
+                    self.push_nonzero(&names, &[("reason", reason)], pico.load(Ordering::Relaxed) as f64 / 1e12);
+                }
             }
             BlockRead::TokensByKind => {
                 for (index, kind) in TOKEN_KINDS.iter().enumerate() {
@@ -278,7 +280,7 @@ fn attempts(course: &Course) -> impl Iterator<Item = (Attempt, u64)> {
 fn failed_status((attempt, count): (Attempt, u64)) -> Option<(u16, u64)> {
     match attempt {
         Attempt::Failed(_, status) => Some((status, count)),
-        Attempt::Success | Attempt::Abandoned => None,
+        Attempt::Success | Attempt::Abandoned | Attempt::Lost => None,
     }
 }
 

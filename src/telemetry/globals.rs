@@ -70,6 +70,7 @@ impl Globals {
             Event::Trouble(_) => add(&self.troubles, 1),
             Event::Draining(_) => self.draining.store(true, Ordering::Relaxed),
             Event::AttemptFailed(_)
+            | Event::AttemptLost(_)
             | Event::FellBack(_)
             | Event::CooledDown(_)
             | Event::ConfigRemark(_)

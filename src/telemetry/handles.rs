@@ -247,7 +247,7 @@ mod tests {
 
     fn count(handles: &Handles, key: u32) -> Arc<Block> {
         let block = handles.block(KeyLabel::Virtual(key), Target::Deployment(0), Endpoint::Embeddings);
-        block.count(200, Outcome::Complete, None, PicoUsd(3));
+        block.count(200, Outcome::Complete, None, PicoUsd(3), PicoUsd::ZERO);
         block
     }
 

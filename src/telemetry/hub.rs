@@ -92,6 +92,7 @@ impl Telemetry {
         match event {
             Event::ExchangeClosed(closed) => count_closed(closed),
             Event::AttemptFailed(failed) => count_attempt(failed),
+            Event::AttemptLost(lost) => lost.handles.course(lost.target).attempts.add(Attempt::Lost.code()),
             Event::CooledDown(cooled) => {
                 cooled
                     .handles
@@ -200,7 +201,7 @@ fn descs() -> Vec<Desc> {
 
 fn count_closed(closed: &ExchangeClosed<'_>) {
     let block = closed.handles.block(closed.key, closed.target, closed.endpoint);
-    block.count(closed.status, closed.outcome, closed.usage.usage(), closed.cost);
+    block.count(closed.status, closed.outcome, closed.usage.usage(), closed.cost, closed.lost);
     let course = closed.handles.course(closed.target);
     count_times(closed, &course);
     if let (Target::Deployment(_), Some(attempt)) = (closed.target, last_attempt(closed)) {

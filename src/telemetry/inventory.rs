@@ -8,7 +8,7 @@ use super::kinds;
 use super::metrics::METRICS;
 use super::process::Stat;
 use super::sample::Limited;
-use super::store::{ATTEMPT_SLOTS, COOLED_SLOTS, REQUEST_SLOTS, TOKEN_KINDS};
+use super::store::{ATTEMPT_SLOTS, COOLED_SLOTS, REQUEST_SLOTS, TOKEN_KINDS, WASTES};
 
 /// One family of series.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(super) enum BlockRead {
     /// Those that reached a deployment.
     Dispatched,
     Spend,
-    /// What of it was wasted.
+    /// What of it was wasted, by reason.
     Wasted,
     TokensByKind,
     TokensTotal,
@@ -165,11 +165,8 @@ impl Source {
             Self::Block(read) => match read {
                 BlockRead::Requests | BlockRead::RequestsByStatus | BlockRead::Failures => REQUEST_SLOTS,
                 BlockRead::TokensByKind => TOKEN_KINDS.len(),
-                BlockRead::Dispatched
-                | BlockRead::Spend
-                | BlockRead::Wasted
-                | BlockRead::TokensTotal
-                | BlockRead::Tokens(_) => 1,
+                BlockRead::Wasted => WASTES.len(),
+                BlockRead::Dispatched | BlockRead::Spend | BlockRead::TokensTotal | BlockRead::Tokens(_) => 1,
             },
             Self::Course(read) => match read {
                 // The bound +Inf, the sum and the count.

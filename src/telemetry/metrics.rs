@@ -11,6 +11,7 @@ const AT: &[&str] = &["endpoint", "key", "key_hash", "model_group", "deployment"
 const AT_STATUS: &[&str] =
     &["endpoint", "key", "key_hash", "model_group", "deployment", "provider", "status", "outcome"];
 const AT_KIND: &[&str] = &["endpoint", "key", "key_hash", "model_group", "deployment", "provider", "kind"];
+const AT_REASON: &[&str] = &["endpoint", "key", "key_hash", "model_group", "deployment", "provider", "reason"];
 /// Labels of courses.
 const ON: &[&str] = &["model_group", "deployment", "provider"];
 const ON_AT: &[&str] = &["model_group", "deployment", "provider", "at"];
@@ -105,8 +106,8 @@ metrics! {
         "Tokens. Kinds input and output are totals; the other kinds are parts of them.";
     "tollgate_spend_usd_total" Counter AT, Block(B::Spend),
         "US dollars charged since the process started. The ledger is exact; this is a float.";
-    "tollgate_wasted_spend_usd_total" Counter AT, Block(B::Wasted),
-        "The part of the spend that was for answers which did not come whole: broken off, stalled, or left by the client.";
+    "tollgate_wasted_spend_usd_total" Counter AT_REASON, Block(B::Wasted),
+        "The part of the spend that was for nothing: attempts that another was quicker than (hedge), answers that the client left (aborted), and those that broke off or stalled (broken).";
     "tollgate_request_duration_seconds" Histogram ON, Course(C::Timed(Timed::Total, Unit::Seconds)),
         "From the request's head to the end of the answer.";
     "tollgate_upstream_duration_seconds" Histogram ON, Course(C::Timed(Timed::Upstream, Unit::Seconds)),

@@ -22,8 +22,8 @@ mod store;
 mod text;
 
 pub use event::{
-    AlertOutcome, AttemptFailed, ConfigRemark, ConnectionRefused, CooledDown, Endpoint, Event, ExchangeClosed,
-    FellBack, Outcome, Refusal, Reloaded, Started, Trouble,
+    AlertOutcome, AttemptFailed, AttemptLost, ConfigRemark, ConnectionRefused, CooledDown, Endpoint, Event,
+    ExchangeClosed, FellBack, Outcome, Refusal, Reloaded, Started, Trouble,
 };
 pub use handles::Handles;
 pub use hub::{Options, SERIES_MAX, Telemetry};

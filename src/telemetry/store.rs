@@ -26,6 +26,10 @@ pub(super) const COOLED_SLOTS: usize = 10;
 pub(super) const TOKEN_KINDS: [&str; 7] =
     ["input", "output", "cache_read", "cache_write", "reasoning", "audio_in", "audio_out"];
 
+/// Why spend was wasted, as labels: a hedge that another attempt was quicker than, a client that left, an answer that
+/// broke off.
+pub(super) const WASTES: [&str; 3] = ["hedge", "aborted", "broken"];
+
 /// What names a block.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
@@ -42,8 +46,8 @@ pub(super) struct Block {
     pub(super) requests: Slots<REQUEST_SLOTS>,
     pub(super) tokens: [AtomicU64; TOKEN_KINDS.len()],
     pub(super) spend_pico: AtomicU64,
-    /// What of it was for answers that did not come whole.
-    pub(super) wasted_pico: AtomicU64,
+    /// What of it was for nothing, by [`WASTES`].
+    pub(super) wasted_pico: [AtomicU64; WASTES.len()],
 }
 
 impl Block {
@@ -54,20 +58,24 @@ impl Block {
             requests: Slots::default(),
             tokens: Default::default(),
             spend_pico: AtomicU64::new(0),
-            wasted_pico: AtomicU64::new(0),
+            wasted_pico: Default::default(),
         }
     }
 
-    /// Counts one exchange.
-    pub(super) fn count(&self, status: u16, outcome: Outcome, usage: Option<&Usage>, cost: PicoUsd) {
+    /// Counts one exchange. `lost` is the part of its cost for an attempt that another was quicker than.
+    pub(super) fn count(&self, status: u16, outcome: Outcome, usage: Option<&Usage>, cost: PicoUsd, lost: PicoUsd) {
         self.requests.add(request_code(status, outcome));
         if let Some(usage) = usage {
             self.count_tokens(usage);
         }
-        if let Ok(pico) = u64::try_from(cost.0) {
-            self.spend_pico.fetch_add(pico, Ordering::Relaxed);
-            if outcome != Outcome::Complete {
-                self.wasted_pico.fetch_add(pico, Ordering::Relaxed);
+        let aborted = outcome == Outcome::ClientGone;
+        let broken = !aborted && outcome != Outcome::Complete;
+        let answer = cost.minus(lost);
+        let wasted = [Some(lost), aborted.then_some(answer), broken.then_some(answer)];
+        let totals = self.wasted_pico.iter().zip(wasted);
+        for (total, amount) in totals.chain([(&self.spend_pico, Some(cost))]) {
+            if let Some(pico) = amount.and_then(|amount| u64::try_from(amount.0).ok()) {
+                total.fetch_add(pico, Ordering::Relaxed);
             }
         }
     }
@@ -154,6 +162,8 @@ pub(super) enum Attempt {
     Success,
     /// The client went away before it could.
     Abandoned,
+    /// Another deployment answered sooner.
+    Lost,
     /// It failed: number of the kind in [`kinds::WORDS`], and LiteLLM's status.
     Failed(usize, u16),
 }
@@ -163,6 +173,7 @@ impl Attempt {
         match self {
             Self::Success => 1,
             Self::Abandoned => 2,
+            Self::Lost => 3,
             Self::Failed(kind, status) => (u32::try_from(kind).unwrap_or(0) + 3) << 16 | u32::from(status),
         }
     }
@@ -171,6 +182,7 @@ impl Attempt {
         match code {
             1 => Self::Success,
             2 => Self::Abandoned,
+            3 => Self::Lost,
             _ => Self::Failed(
                 usize::try_from(code >> 16).unwrap_or(0).saturating_sub(3),
                 u16::try_from(code & 0xffff).unwrap_or(0),
@@ -182,6 +194,7 @@ impl Attempt {
         match self {
             Self::Success => "success",
             Self::Abandoned => "abandoned",
+            Self::Lost => "lost",
             Self::Failed(kind, _) => kinds::WORDS.get(kind).copied().unwrap_or("other"),
         }
     }

@@ -1,9 +1,12 @@
 //! How a deployment is chosen and what follows a failure, out of `router_settings` and `litellm_settings`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Build, budgets, entries, names, small, text, truth};
-use crate::config::routing::{Affinity, Cooling, EXCEPTIONS, Fallback, PerException, RetryPolicy, Routing, Strategy};
+use crate::config::routing::{
+    Affinity, Cooling, EXCEPTIONS, Fallback, Hedge, PerException, RetryPolicy, Routing, Strategy,
+};
 use crate::config::value;
 use crate::config::yaml::{Entry, Node, Value};
 
@@ -33,6 +36,7 @@ impl Build<'_> {
                 .collect(),
             retry_budget_percent: small(self.router, "retry_budget_percent").unwrap_or(RETRY_BUDGET_PERCENT),
             retry_budget_floor: small(self.router, "retry_budget_floor").unwrap_or(RETRY_BUDGET_FLOOR),
+            hedge: self.router.at("hedge").map(hedge),
             pre_call_checks: truth(self.router, "enable_pre_call_checks").unwrap_or(false),
             tag_filtering: truth(self.router, "enable_tag_filtering").unwrap_or(false),
             tags_match_any: truth(self.router, "tag_filtering_match_any").unwrap_or(true),
@@ -79,6 +83,15 @@ impl Build<'_> {
     fn fallbacks(&self, name: &str) -> Vec<Fallback> {
         let list = self.either(name, |section, name| section.at(name).map(fallbacks));
         list.unwrap_or_default()
+    }
+}
+
+fn hedge(node: &Node) -> Hedge {
+    let usual = Hedge::default();
+    Hedge {
+        percentile_milli: node.at("percentile").and_then(value::milli).unwrap_or(usual.percentile_milli),
+        min: node.at("min_ms").and_then(value::count).map_or(usual.min, Duration::from_millis),
+        max_percent: small(node, "max_percent").unwrap_or(usual.max_percent),
     }
 }
 

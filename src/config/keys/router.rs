@@ -72,6 +72,18 @@ pub(super) const KEYS: &[Key] = &[
         "100",
     ),
     Key::new(
+        "router_settings.hedge",
+        Kind::Hedge,
+        "none",
+        "Ask a second deployment of the group when the first has not begun to answer within the time in which this share \
+         of its answers began (percentile, of the last thousand or so; 20 are needed), and no sooner than min_ms. Who \
+         answers first is taken, the other is cancelled, and both are paid for: both are reserved, or nobody else is \
+         asked. At most max_percent of the requests of the last ten seconds, within the retry budget, once a request. For \
+         chats, completions, embeddings and rerank; not for responses, which are kept at their provider, images, sound, \
+         files, and deployments with a budget of their own or `http2: true`.",
+        "{percentile: 0.95, min_ms: 100, max_percent: 5}",
+    ),
+    Key::new(
         "router_settings.fallbacks",
         Kind::Fallbacks,
         "none",

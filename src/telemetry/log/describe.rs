@@ -1,12 +1,12 @@
 //! What each event's line says.
 
 use crate::telemetry::event::{
-    AlertOutcome, AttemptFailed, ConfigRemark, ConnectionRefused, CooledDown, Event, ExchangeClosed, FellBack, Outcome,
-    Reloaded, Started, Trouble,
+    AlertOutcome, AttemptFailed, AttemptLost, ConfigRemark, ConnectionRefused, CooledDown, Event, ExchangeClosed,
+    FellBack, Outcome, Reloaded, Started, Trouble,
 };
 use crate::telemetry::globals::usage_source;
 use crate::telemetry::kinds;
-use crate::vocabulary::{Kind, Metered, Now};
+use crate::vocabulary::{Kind, Metered, Now, PicoUsd};
 
 use super::line::{Level, Line};
 
@@ -19,6 +19,7 @@ pub(super) fn event(event: &Event<'_>, now: Now, mut line: Line<'_>) {
         Event::Started(started) => self::started(started, now, &mut line),
         Event::ExchangeClosed(closed) => self::closed(closed, now, &mut line),
         Event::AttemptFailed(failed) => attempt(failed, now, &mut line),
+        Event::AttemptLost(lost) => self::lost(lost, now, &mut line),
         Event::FellBack(fell) => fell_back(fell, now, &mut line),
         Event::CooledDown(cooled) => self::cooled(cooled, now, &mut line),
         Event::ConnectionRefused(refused) => connection(refused, now, &mut line),
@@ -144,6 +145,9 @@ fn tokens_and_cost(closed: &ExchangeClosed<'_>, line: &mut Line<'_>) {
         parts.into_iter().filter(|(_, count)| *count > 0).for_each(|(name, count)| line.number(name, count));
     }
     line.money("cost_usd", closed.cost);
+    if closed.lost > PicoUsd::ZERO {
+        line.money("lost_usd", closed.lost);
+    }
     if !closed.price_known && closed.usage.usage().is_some() {
         line.truth("price_known", false);
     }
@@ -175,6 +179,17 @@ fn attempt(failed: &AttemptFailed<'_>, now: Now, line: &mut Line<'_>) {
         line.text("reason", reason);
     }
     line.ms("elapsed_ms", failed.elapsed);
+}
+
+fn lost(lost: &AttemptLost<'_>, now: Now, line: &mut Line<'_>) {
+    let target = lost.handles.target(lost.target);
+    line.begin(now, Level::Info, "attempt_lost");
+    line.text("exchange_id", lost.exchange_id);
+    line.word("model_group", &target.group);
+    line.word_if_any("deployment", &target.id);
+    line.word_if_any("provider", &target.provider);
+    line.money("cost_usd", lost.cost);
+    line.ms("elapsed_ms", lost.elapsed);
 }
 
 fn fell_back(fell: &FellBack<'_>, now: Now, line: &mut Line<'_>) {
