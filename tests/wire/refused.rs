@@ -24,6 +24,13 @@ pub(crate) const REFUSED: [Refused; 2] = [
     },
 ];
 
+/// What a carried request is sent without, or under another name: the beginning of the recording's path and of its model, what
+/// the client calls it, what the provider does, and why.
+pub(crate) const FITTED: [(&str, &str, &str, Option<&str>, &str); 2] = [
+    ("mistral", "", "stream_options", None, "its API knows no such member, and reports usage unasked"),
+    ("openai", "gpt-5", "max_tokens", Some("max_completion_tokens"), "models that think take the newer name alone"),
+];
+
 /// Features that a provider has no words for: refused. The feature, the beginning of the provider's prefix, and why.
 pub(crate) const UNSAID: [(&str, &str, &str); 0] = [];
 

@@ -10,6 +10,7 @@ use super::frames;
 use super::playback::{Ending, Script};
 use super::read;
 use super::recording::{Dialect, Form, INVOKE, Recording};
+use super::refused::FITTED;
 use super::said::{Said, shorten};
 use super::stand::{Ask, Stand, Told, price};
 use crate::support::client::Client;
@@ -147,7 +148,7 @@ pub(crate) fn verdict(recording: &Recording, ask: &Ask<'_>, told: &Told, said: &
         wrong.push("the answer broke off".to_owned());
     }
     if carried {
-        wrong.extend(carried_request(ask, told));
+        wrong.extend(carried_request(recording, ask, told));
     }
     match &said.error {
         Some(message) => wrong.extend(error(recording, told, message, &heard)),
@@ -183,7 +184,7 @@ fn error(recording: &Recording, told: &Told, message: &str, heard: &Said) -> Vec
 }
 
 /// What the provider was asked: byte for byte what the client wrote, but for the model and the usage of a stream.
-fn carried_request(ask: &Ask<'_>, told: &Told) -> Option<String> {
+fn carried_request(recording: &Recording, ask: &Ask<'_>, told: &Told) -> Option<String> {
     let mut expected = ask.body.replace(MODEL, serde_json::to_string(&told.upstream).unwrap().trim_matches('"'));
     let sent = String::from_utf8_lossy(&told.seen[0].body).into_owned();
     if ask.dialect == Dialect::Gemini || ask.lead == INVOKE {
@@ -209,10 +210,28 @@ fn carried_request(ask: &Ask<'_>, told: &Told) -> Option<String> {
             return None;
         }
     }
+    fit(recording, &mut expected);
+    if sent == expected {
+        return None;
+    }
     Some(format!(
         "the request: {}",
         tree_difference("", &expected, &sent).unwrap_or_else(|| "not its bytes".to_owned())
     ))
+}
+
+/// The request as its provider takes it.
+fn fit(recording: &Recording, request: &mut Value) {
+    let Some(members) = request.as_object_mut() else { return };
+    for (provider, model, ours, theirs, _) in FITTED {
+        if recording.provider == provider
+            && recording.model.starts_with(model)
+            && let Some(value) = members.remove(ours)
+            && let Some(theirs) = theirs
+        {
+            members.insert(theirs.to_owned(), value);
+        }
+    }
 }
 
 /// What the client got: what was recorded, but for the model and what it did not ask for.
