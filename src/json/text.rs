@@ -86,11 +86,9 @@ pub fn put_quoted(out: &mut BytesMut, text: &str) {
 pub fn put_escaped(out: &mut BytesMut, text: &str) {
     out.reserve(text.len());
     let mut rest = text.as_bytes();
-    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f);
-    while let Some(at) = rest.iter().position(is_special) {
-        let (plain, special) = rest.split_at(at);
+    while let Some((plain, special)) = rest.split_at_checked(lex::text_end::<false>(rest, 0)) {
         out.extend_from_slice(plain);
-        let Some((byte, after)) = special.split_first() else { break };
+        let Some((byte, after)) = special.split_first() else { return };
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
             b'\n' => out.extend_from_slice(b"\\n"),
@@ -100,7 +98,6 @@ pub fn put_escaped(out: &mut BytesMut, text: &str) {
         }
         rest = after;
     }
-    out.extend_from_slice(rest);
 }
 
 const fn hex(digit: u8) -> u8 {

@@ -1,5 +1,7 @@
 //! What a chat holds and a provider does not take: refused with its place and what to do, or left out and named.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 use crate::chat::{MediaKind, Raw, Str};
@@ -31,32 +33,31 @@ pub(super) struct Place {
     list: &'static str,
     index: usize,
     part: Option<usize>,
+    inner: Option<usize>,
 }
 
 impl Place {
     /// A message.
     pub(super) const fn message(index: usize) -> Self {
-        Self { list: "messages", index, part: None }
+        Self { list: "messages", index, part: None, inner: None }
     }
 
     /// A tool.
     pub(super) const fn tool(index: usize) -> Self {
-        Self { list: "tools", index, part: None }
+        Self { list: "tools", index, part: None, inner: None }
     }
 
-    /// A part of the message.
+    /// A part of the message, or of that part.
     pub(super) const fn part(self, index: usize) -> Self {
-        Self { part: Some(index), ..self }
+        match self.part {
+            None => Self { part: Some(index), ..self },
+            Some(_) => Self { inner: Some(index), ..self },
+        }
     }
 
     /// A 400 that begins with the place.
     pub(super) fn refuse(self, what: &str) -> Fault {
-        let Self { list, index, part } = self;
-        let place = match part {
-            Some(part) => format!("{list}[{index}].content[{part}]"),
-            None => format!("{list}[{index}]"),
-        };
-        Fault::client(Kind::BadRequest, format!("{place} {what}")).param(place)
+        Fault::client(Kind::BadRequest, format!("{self} {what}")).param(self.to_string())
     }
 
     /// A 400 for media that are not taken.
@@ -74,6 +75,13 @@ impl Place {
     pub(super) fn refuse_tool(self, tool: Raw<'_>, provider: &str) -> Fault {
         let kind = native_type(tool);
         self.refuse(&format!("is of type {kind:?}, which {provider} does not have: give tools of type \"function\""))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}[{}]", self.list, self.index)?;
+        [self.part, self.inner].into_iter().flatten().try_for_each(|part| write!(out, ".content[{part}]"))
     }
 }
 

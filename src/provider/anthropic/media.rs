@@ -1,6 +1,7 @@
 //! Images and documents as the API takes them.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +21,7 @@ const BEGINNINGS: [(&str, &str); 5] = [
 ];
 
 /// Writes media as a block.
-pub(super) fn block<'c>(media: &'c Media<'_>, flavour: Flavour, at: &str) -> Result<Block<'c>, Fault> {
+pub(super) fn block<'c>(media: &'c Media<'_>, flavour: Flavour, at: impl Display) -> Result<Block<'c>, Fault> {
     if matches!(media.kind, MediaKind::Audio | MediaKind::Video) {
         return Err(refused(at, "sound and film are not taken by this provider: give text, images or documents"));
     }
@@ -33,7 +34,7 @@ pub(super) fn block<'c>(media: &'c Media<'_>, flavour: Flavour, at: &str) -> Res
     }))
 }
 
-fn source<'c>(media: &'c Media<'_>, flavour: Flavour, at: &str) -> Result<(Place<'c>, bool), Fault> {
+fn source<'c>(media: &'c Media<'_>, flavour: Flavour, at: impl Display) -> Result<(Place<'c>, bool), Fault> {
     let is_image = media.kind == MediaKind::Image;
     match &media.source {
         Source::Base64(data) => base64(media.mime.as_deref(), data, is_image, at),
@@ -46,7 +47,7 @@ fn source<'c>(media: &'c Media<'_>, flavour: Flavour, at: &str) -> Result<(Place
     }
 }
 
-fn linked<'c>(url: &'c str, flavour: Flavour, at: &str) -> Result<Place<'c>, Fault> {
+fn linked<'c>(url: &'c str, flavour: Flavour, at: impl Display) -> Result<Place<'c>, Fault> {
     if !url.starts_with("https://") && !url.starts_with("http://") {
         return Err(refused(at, "only addresses that begin with https:// are taken: else send the file in base64"));
     }
@@ -59,7 +60,12 @@ fn linked<'c>(url: &'c str, flavour: Flavour, at: &str) -> Result<Place<'c>, Fau
 }
 
 /// A PDF, an image, or a text that was packed like one.
-fn base64<'c>(mime: Option<&'c str>, data: &'c str, is_image: bool, at: &str) -> Result<(Place<'c>, bool), Fault> {
+fn base64<'c>(
+    mime: Option<&'c str>,
+    data: &'c str,
+    is_image: bool,
+    at: impl Display,
+) -> Result<(Place<'c>, bool), Fault> {
     let known = mime.map(|mime| mime.split(';').next().unwrap_or_default().trim()).filter(|mime| {
         // Clients that do not know say so.
         !matches!(*mime, "" | "application/octet-stream" | "image/*")
@@ -86,6 +92,6 @@ fn base64<'c>(mime: Option<&'c str>, data: &'c str, is_image: bool, at: &str) ->
 }
 
 /// A 400 that says where and what.
-pub(super) fn refused(at: &str, what: &str) -> Fault {
-    Fault::client(Kind::BadRequest, format!("{at}: {what}")).param(at.to_owned())
+pub(super) fn refused(at: impl Display, what: &str) -> Fault {
+    Fault::client(Kind::BadRequest, format!("{at}: {what}")).param(at.to_string())
 }

@@ -7,6 +7,7 @@ use super::media;
 use super::model::Claude;
 use super::request::Flavour;
 use crate::chat::{Api, Media, Message, Native, Part, Role, Source, ToolResult};
+use crate::provider::refuse::Place;
 use crate::vocabulary::Fault;
 
 /// One of `messages`.
@@ -49,8 +50,7 @@ impl<'c> Talk<'c> {
         }
         let mut blocks = Vec::with_capacity(message.parts.len());
         for (part, at) in message.parts.iter().zip(0_usize..) {
-            let place = format!("messages[{index}].content[{at}]");
-            blocks.extend(self.block(part, message.role, &place)?);
+            blocks.extend(self.block(part, message.role, Place::message(index).part(at))?);
         }
         let role = match message.role {
             Role::System if self.turns.is_empty() => {
@@ -108,7 +108,7 @@ impl<'c> Talk<'c> {
         }
     }
 
-    fn block(&mut self, part: &'c Part<'_>, role: Role, at: &str) -> Result<Option<Block<'c>>, Fault> {
+    fn block(&mut self, part: &'c Part<'_>, role: Role, at: Place) -> Result<Option<Block<'c>>, Fault> {
         Ok(match part {
             Part::Text { text, cache } => Block::text(text, cache),
             Part::Refusal(text) => Block::text(text, &None),
@@ -132,20 +132,20 @@ impl<'c> Talk<'c> {
     }
 
     /// The conversation goes on without it.
-    fn leave_out(&mut self, at: &str) -> Option<Block<'c>> {
-        self.dropped.push(at.to_owned());
+    fn leave_out(&mut self, at: Place) -> Option<Block<'c>> {
+        self.dropped.push(at.to_string());
         None
     }
 
-    fn media(&mut self, media: &'c Media<'_>, at: &str) -> Result<Block<'c>, Fault> {
+    fn media(&mut self, media: &'c Media<'_>, at: Place) -> Result<Block<'c>, Fault> {
         self.files |= matches!(media.source, Source::Id(_));
         media::block(media, self.flavour, at)
     }
 
-    fn result(&mut self, result: &'c ToolResult<'_>, at: &str) -> Result<Block<'c>, Fault> {
+    fn result(&mut self, result: &'c ToolResult<'_>, at: Place) -> Result<Block<'c>, Fault> {
         let mut content = Vec::with_capacity(result.parts.len());
         for (part, index) in result.parts.iter().zip(0_usize..) {
-            content.extend(self.block(part, Role::Tool, &format!("{at}.content[{index}]"))?);
+            content.extend(self.block(part, Role::Tool, at.part(index))?);
         }
         let cache_control = Mark::of(&result.cache);
         Ok(Block::Ours(Ours::ToolResult {

@@ -2,6 +2,7 @@
 
 use super::body::{Block, Document, Medium, S3, Source};
 use crate::chat::{self, Media, MediaKind};
+use crate::provider::refuse::Place;
 use crate::vocabulary::{Fault, Kind};
 
 /// What AWS calls a format, and by which media types and file extensions it is known.
@@ -63,7 +64,7 @@ const NAME_CHARS_MAX: usize = 200;
 pub(super) struct Names(Vec<String>);
 
 /// Writes a medium. `place` is where it stands in the client's request.
-pub(super) fn block<'a>(media: &Media<'a>, names: &mut Names, place: &str) -> Result<Block<'a>, Fault> {
+pub(super) fn block<'a>(media: &Media<'a>, names: &mut Names, place: Place) -> Result<Block<'a>, Fault> {
     let (mime, source) = source(media, place)?;
     let mime = mime.or(media.mime.as_deref());
     let medium = |formats: &'static [Format], source| {
@@ -91,7 +92,7 @@ pub(super) fn block<'a>(media: &Media<'a>, names: &mut Names, place: &str) -> Re
 }
 
 /// Where the bytes are, and the media type if their address tells it.
-fn source<'a, 'm>(media: &'m Media<'a>, place: &str) -> Result<(Option<&'m str>, Source<'a>), Fault> {
+fn source<'a, 'm>(media: &'m Media<'a>, place: Place) -> Result<(Option<&'m str>, Source<'a>), Fault> {
     match &media.source {
         chat::Source::Base64(data) => Ok((None, Source::Bytes(data.clone()))),
         chat::Source::Text(text) => Ok((None, Source::Text(text.clone()))),
@@ -118,7 +119,7 @@ fn format(
     formats: &'static [Format],
     media: &Media<'_>,
     mime: Option<&str>,
-    place: &str,
+    place: Place,
 ) -> Result<&'static str, Fault> {
     let find = |word: &str| {
         let word = word.to_ascii_lowercase();
@@ -154,8 +155,8 @@ fn sniff(source: &chat::Source<'_>) -> Option<&'static str> {
     known.iter().find(|(begin, _)| data.starts_with(begin)).map(|(_, format)| *format)
 }
 
-fn refused(place: &str, why: &str) -> Fault {
-    Fault::client(Kind::BadRequest, format!("{place}: {why}")).param(place.to_owned())
+fn refused(place: Place, why: &str) -> Fault {
+    Fault::client(Kind::BadRequest, format!("{place}: {why}")).param(place.to_string())
 }
 
 impl Names {
@@ -208,8 +209,8 @@ mod tests {
     }
 
     fn written(media: &Media<'_>) -> Result<String, String> {
-        let block =
-            block(media, &mut Names::default(), "messages[0].content[1]").map_err(|fault| fault.public.into_owned())?;
+        let block = block(media, &mut Names::default(), Place::message(0).part(1))
+            .map_err(|fault| fault.public.into_owned())?;
         Ok(serde_json::to_string(&block).unwrap())
     }
 

@@ -20,6 +20,16 @@ struct Reply<'a> {
     usage: Option<Counts<'a>>,
     #[serde(borrow)]
     message: Option<Raw<'a>>,
+    #[serde(borrow)]
+    metrics: Option<Raw<'a>>,
+    #[serde(borrow)]
+    trace: Option<Raw<'a>>,
+    #[serde(borrow)]
+    additional_model_response_fields: Option<Raw<'a>>,
+    #[serde(borrow)]
+    performance_config: Option<Raw<'a>>,
+    #[serde(borrow)]
+    service_tier: Option<Raw<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -170,7 +180,13 @@ pub(super) fn read(body: &[u8], sink: &mut dyn Sink) -> Result<Metered, Broken> 
     for raw in message.content {
         reader.block(raw).map_err(malformed)?;
     }
-    let beside: Beside<'_> = serde_json::from_slice(body).map_err(malformed)?;
+    let beside = Beside {
+        metrics: reply.metrics,
+        trace: reply.trace,
+        additional_model_response_fields: reply.additional_model_response_fields,
+        performance_config: reply.performance_config,
+        service_tier: reply.service_tier,
+    };
     beside.tell(reader.sink);
     if let Some(word) = &reply.stop_reason {
         let sequence = beside.stop_sequence();

@@ -7,6 +7,7 @@ use super::converse::Dropped;
 use super::family::Family;
 use super::media::{self, Names};
 use crate::chat::{self, Api, Cache, Chat, Message, Native, Part, Raw, Role, Str};
+use crate::provider::refuse::Place;
 use crate::vocabulary::{Fault, Kind};
 
 const TOOL_ID_BYTES_MAX: usize = 64;
@@ -30,7 +31,7 @@ pub(super) fn write<'a>(chat: &Chat<'a>, family: Family, dropped: &mut Dropped) 
             writer.dropped.note("messages[].name");
         }
         for (part_index, part) in message.parts.iter().enumerate() {
-            writer.part(message, part, &format!("messages[{index}].content[{part_index}]"))?;
+            writer.part(message, part, Place::message(index).part(part_index))?;
         }
     }
     writer.close();
@@ -67,7 +68,7 @@ struct Open<'a> {
 }
 
 impl<'a> Writer<'a, '_> {
-    fn part(&mut self, message: &Message<'a>, part: &Part<'a>, place: &str) -> Result<(), Fault> {
+    fn part(&mut self, message: &Message<'a>, part: &Part<'a>, place: Place) -> Result<(), Fault> {
         match message.role {
             Role::System => self.system(part, place),
             Role::User => self.said("user", part, place),
@@ -76,7 +77,7 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
-    fn system(&mut self, part: &Part<'a>, place: &str) -> Result<(), Fault> {
+    fn system(&mut self, part: &Part<'a>, place: Place) -> Result<(), Fault> {
         match part {
             Part::Text { text, cache } => {
                 if !text.trim().is_empty() {
@@ -96,7 +97,7 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    fn said(&mut self, role: &'static str, part: &Part<'a>, place: &str) -> Result<(), Fault> {
+    fn said(&mut self, role: &'static str, part: &Part<'a>, place: Place) -> Result<(), Fault> {
         let (block, cache) = match part {
             Part::Text { text, cache } => (text_block(text), cache.as_ref()),
             Part::Refusal(text) => (text_block(text), None),
@@ -140,7 +141,7 @@ impl<'a> Writer<'a, '_> {
         cache_point(cache?, self.family.caches(), self.dropped).map(Block::CachePoint)
     }
 
-    fn call(&mut self, call: &chat::ToolCall<'a>, place: &str) -> Result<Block<'a>, Fault> {
+    fn call(&mut self, call: &chat::ToolCall<'a>, place: Place) -> Result<Block<'a>, Fault> {
         let bad = || refused(place, "arguments of a tool call that are not a JSON object");
         let input = match &call.arguments.0 {
             std::borrow::Cow::Borrowed(text) => Json::Carried(chat::object_or_empty(text).ok_or_else(bad)?),
@@ -152,15 +153,15 @@ impl<'a> Writer<'a, '_> {
         Ok(Block::ToolUse(ToolUse { tool_use_id: tool_id(&call.id), name: call.name.clone(), input }))
     }
 
-    fn result(&mut self, result: &chat::ToolResult<'a>, place: &str) -> Result<Block<'a>, Fault> {
+    fn result(&mut self, result: &chat::ToolResult<'a>, place: Place) -> Result<Block<'a>, Fault> {
         let mut content = Vec::with_capacity(result.parts.len());
         for (index, part) in result.parts.iter().enumerate() {
-            let place = format!("{place}.content[{index}]");
+            let place = place.part(index);
             match part {
                 Part::Text { text, .. } => content.extend(text_block(text)),
-                Part::Media(media) => content.push(media::block(media, &mut self.names, &place)?),
-                Part::Native(native) => content.push(own(native).ok_or_else(|| refused(&place, &what(native)))?),
-                _ => return Err(refused(&place, "a tool's result of other than text and media")),
+                Part::Media(media) => content.push(media::block(media, &mut self.names, place)?),
+                Part::Native(native) => content.push(own(native).ok_or_else(|| refused(place, &what(native)))?),
+                _ => return Err(refused(place, "a tool's result of other than text and media")),
             }
         }
         if content.is_empty() {
@@ -181,7 +182,7 @@ impl<'a> Writer<'a, '_> {
         Some(Block::ReasoningContent(Thought::ReasoningText(ReasoningText { text: text.clone(), signature })))
     }
 
-    fn native(&mut self, role: &str, native: &Native<'a>, place: &str) -> Result<Option<Block<'a>>, Fault> {
+    fn native(&mut self, role: &str, native: &Native<'a>, place: Place) -> Result<Option<Block<'a>>, Fault> {
         match own(native) {
             Some(block) => Ok(Some(block)),
             // What a model of another vendor did beside its answer: the conversation goes on without it.
@@ -243,9 +244,9 @@ fn what(native: &Native<'_>) -> String {
     peek.and_then(|peek| peek.r#type).map_or_else(|| "a part without a type".to_owned(), |kind| kind.to_string())
 }
 
-fn refused(place: &str, what: &str) -> Fault {
+fn refused(place: Place, what: &str) -> Fault {
     let text = format!("{place}: Bedrock does not take {what} here; leave it out");
-    Fault::client(Kind::BadRequest, text).param(place.to_owned())
+    Fault::client(Kind::BadRequest, text).param(place.to_string())
 }
 
 /// The id of a call in the characters that AWS takes: the same for the call and its result.

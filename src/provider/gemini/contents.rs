@@ -11,6 +11,7 @@ use crate::chat::{
     Api, Media, MediaKind, Message, Part, Raw, Role, Source, Str, ToolCall, ToolResult, object_or_empty,
 };
 use crate::dialect::gemini::Object;
+use crate::provider::refuse::Place;
 use crate::vocabulary::{Fault, Kind};
 
 use super::Flavour;
@@ -92,8 +93,8 @@ pub(super) struct Writer<'w, 'c> {
     pub(super) dropped: &'w mut Vec<String>,
 }
 
-fn bad(place: &str, what: &str) -> Fault {
-    Fault::client(Kind::BadRequest, format!("{place}: {what}")).param(place.to_owned())
+fn bad(place: Place, what: &str) -> Fault {
+    Fault::client(Kind::BadRequest, format!("{place}: {what}")).param(place.to_string())
 }
 
 fn text_part(text: &str) -> Piece<'_> {
@@ -107,10 +108,10 @@ impl<'c> Writer<'_, 'c> {
         let mut system = Vec::new();
         let mut contents: Vec<(Role, Content<'c>)> = Vec::with_capacity(messages.len());
         for (index, message) in messages.iter().enumerate() {
-            let place = format!("messages[{index}]");
+            let place = Place::message(index);
             let parts = match message.role {
                 Role::System => {
-                    self.instructions(message, &place, &mut system)?;
+                    self.instructions(message, place, &mut system)?;
                     continue;
                 }
                 Role::Tool if index > 0 && messages.get(index - 1).is_some_and(|before| before.role == Role::Tool) => {
@@ -118,7 +119,7 @@ impl<'c> Writer<'_, 'c> {
                 }
                 // The results of a turn may come as a message each.
                 Role::Tool => self.results(index)?,
-                Role::User | Role::Assistant => self.parts(message, &place)?,
+                Role::User | Role::Assistant => self.parts(message, place)?,
             };
             if parts.is_empty() {
                 continue;
@@ -155,27 +156,24 @@ impl<'c> Writer<'_, 'c> {
         }
     }
 
-    fn instructions(&mut self, message: &'c Message<'c>, place: &str, out: &mut Vec<Piece<'c>>) -> Result<(), Fault> {
+    fn instructions(&mut self, message: &'c Message<'c>, place: Place, out: &mut Vec<Piece<'c>>) -> Result<(), Fault> {
         for (at, part) in message.parts.iter().enumerate() {
             match part {
                 Part::Text { text, .. } => out.push(text_part(text)),
                 Part::Native(native) if native.api == Api::Gemini => out.push(Piece::Native(native.json)),
                 _ => {
-                    return Err(bad(
-                        &format!("{place}.content[{at}]"),
-                        "instructions are texts; move the rest into a user message",
-                    ));
+                    return Err(bad(place.part(at), "instructions are texts; move the rest into a user message"));
                 }
             }
         }
         Ok(())
     }
 
-    fn parts(&mut self, message: &'c Message<'c>, place: &str) -> Result<Vec<Piece<'c>>, Fault> {
+    fn parts(&mut self, message: &'c Message<'c>, place: Place) -> Result<Vec<Piece<'c>>, Fault> {
         let mut out: Vec<Piece<'c>> = Vec::with_capacity(message.parts.len());
         let mut calls = 0_usize;
         for (at, part) in message.parts.iter().enumerate() {
-            let place = format!("{place}.content[{at}]");
+            let place = place.part(at);
             match part {
                 Part::Text { text, cache } => {
                     if cache.is_some() {
@@ -188,9 +186,9 @@ impl<'c> Writer<'_, 'c> {
                     }
                 }
                 Part::Refusal(text) => out.push(text_part(text)),
-                Part::Media(media) => out.push(self.media(media, &place)?),
+                Part::Media(media) => out.push(self.media(media, place)?),
                 Part::ToolCall(call) => {
-                    out.push(self.call(call, calls, &place)?);
+                    out.push(self.call(call, calls, place)?);
                     calls += 1;
                 }
                 Part::Thinking { text, signature } => self.thought(text, signature.as_ref(), &mut out),
@@ -203,9 +201,9 @@ impl<'c> Writer<'_, 'c> {
                 }
                 Part::Native(native) => {
                     let kind = kind_of(native.json);
-                    return Err(bad(&place, &format!("content of type {kind:?} has no counterpart in Gemini")));
+                    return Err(bad(place, &format!("content of type {kind:?} has no counterpart in Gemini")));
                 }
-                Part::ToolResult(_) => return Err(bad(&place, "a tool's result outside a tool message")),
+                Part::ToolResult(_) => return Err(bad(place, "a tool's result outside a tool message")),
             }
         }
         Ok(out)
@@ -233,7 +231,7 @@ impl<'c> Writer<'_, 'c> {
         out.push(Piece::Part(Box::new(part)));
     }
 
-    fn call(&self, call: &'c ToolCall<'c>, before: usize, place: &str) -> Result<Piece<'c>, Fault> {
+    fn call(&self, call: &'c ToolCall<'c>, before: usize, place: Place) -> Result<Piece<'c>, Fault> {
         let Some(args) = object_or_empty(&call.arguments) else {
             return Err(bad(place, &format!("the arguments of the call {:?} are not a JSON object", &*call.id)));
         };
@@ -249,16 +247,16 @@ impl<'c> Writer<'_, 'c> {
 
     /// The results of this message and of those that follow on it, in the order of the calls that they answer.
     fn results(&mut self, first: usize) -> Result<Vec<Piece<'c>>, Fault> {
-        let mut results: Vec<(usize, &'c ToolResult<'c>, &'c str, String)> = Vec::new();
+        let mut results: Vec<(usize, &'c ToolResult<'c>, &'c str, Place)> = Vec::new();
         let run = self.messages.iter().enumerate().skip(first).take_while(|(_, message)| message.role == Role::Tool);
         for (index, message) in run {
             for (at, part) in message.parts.iter().enumerate() {
                 let Part::ToolResult(result) = part else { continue };
-                let place = format!("messages[{index}].content[{at}]");
+                let place = Place::message(index).part(at);
                 let call = self.call_of(&result.id, first);
                 let name = result.name.as_deref().or_else(|| call.map(|(_, call)| &*call.name));
                 let name =
-                    name.ok_or_else(|| bad(&place, &format!("no call before it has the id {:?}", &*result.id)))?;
+                    name.ok_or_else(|| bad(place, &format!("no call before it has the id {:?}", &*result.id)))?;
                 results.push((call.map_or(usize::MAX, |(at, _)| at), result, name, place));
             }
         }
@@ -266,7 +264,7 @@ impl<'c> Writer<'_, 'c> {
         let mut out = Vec::with_capacity(results.len());
         let mut beside = Vec::new();
         for (_, result, name, place) in results {
-            out.push(self.result(result, name, &place, &mut beside)?);
+            out.push(self.result(result, name, place, &mut beside)?);
         }
         out.append(&mut beside);
         Ok(out)
@@ -288,7 +286,7 @@ impl<'c> Writer<'_, 'c> {
         &mut self,
         result: &'c ToolResult<'c>,
         name: &'c str,
-        place: &str,
+        place: Place,
         beside: &mut Vec<Piece<'c>>,
     ) -> Result<Piece<'c>, Fault> {
         let mut texts: Vec<&'c str> = Vec::with_capacity(result.parts.len());
@@ -309,7 +307,7 @@ impl<'c> Writer<'_, 'c> {
         Ok(Piece::Part(Box::new(OnePart { function_response: Some(answered), ..OnePart::default() })))
     }
 
-    fn media(&mut self, media: &'c Media<'c>, place: &str) -> Result<Piece<'c>, Fault> {
+    fn media(&mut self, media: &'c Media<'c>, place: Place) -> Result<Piece<'c>, Fault> {
         if media.cache.is_some() {
             self.drop_once("cache_control");
         }
