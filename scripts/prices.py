@@ -40,10 +40,12 @@ METERS = {
     "input_cost_per_pixel": "pixel",
     "output_cost_per_pixel": "pixel",
     "search_context_cost_per_query": "search",
+    "google_maps_grounding_cost_per_query": "maps",
 }
 # Charged in the place of an answer's tokens; zero says nothing.
 UNITS = {"second_in", "second_out", "character", "picture", "pixel"}
-ORDER = list(dict.fromkeys(METERS.values()))
+LOOKUPS = {"search", "grounding", "maps"}
+ORDER = [*dict.fromkeys(METERS.values()), "grounding"]
 
 # The first catalogue's provider names that mean the same vendor and prices.
 SAME_PROVIDER = {
@@ -141,7 +143,7 @@ def first_rows(catalogue):
     # A name with its provider in front is the more specific one: it comes last and stays.
     for model, entry in sorted(catalogue.items(), key=lambda item: ("/" in item[0], item[0])):
         rates = first_rates(entry)
-        if entry.get("mode", "chat") in MODES and any(meter != "search" for meter, _, _ in rates):
+        if entry.get("mode", "chat") in MODES and any(meter not in LOOKUPS for meter, _, _ in rates):
             limits = limit(entry, "max_input_tokens"), limit(entry, "max_output_tokens")
             rows[key_of(*first_name(entry["litellm_provider"], model))] = (entry.get("mode", "chat"), *limits, rates)
     return rows
@@ -165,11 +167,19 @@ def first_rates(entry):
         found = rate_of(field, inclusive)
         price = entry[field]["search_context_size_medium"] if field == "search_context_cost_per_query" else entry[field]
         if found and isinstance(price, Decimal) and is_charged(found[0], price, entry.get("mode", "chat")):
-            rates[found] = price * MILLION
+            rates[lookup(found, entry)] = price * MILLION
     tiers = [tier for tier in entry.get("tiered_pricing", []) if "range" in tier and "input_cost_per_token" in tier]
     for tier in tiers:
         rates.update(bracket_rates(tier, tiers))
     return rates
+
+
+def lookup(rate, entry):
+    """Google charges for the searches of older models once an answer, whatever their number."""
+    provider = entry["litellm_provider"]
+    google = provider == "gemini" or provider.startswith("vertex_ai") and "anthropic" not in provider
+    by_answer = google and entry.get("web_search_billing_unit") != "per_query"
+    return ("grounding", *rate[1:]) if rate[0] == "search" and by_answer else rate
 
 
 def is_charged(meter, price, mode):

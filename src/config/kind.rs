@@ -75,6 +75,10 @@ pub enum Kind {
     Networks,
     /// A map of model names to whole numbers.
     Counts,
+    /// A map of names to parts of a whole, from 0 to 1.
+    Parts,
+    /// A map of names to parts, or to `{percentage, fixed_amount}`.
+    Margins,
     /// A map of names to budgets, each in LiteLLM's words or in ours.
     Budgets,
     /// A map of names to models, or to `{model, hidden}`.
@@ -133,6 +137,8 @@ impl Kind {
             Self::Headers => is_map(node) && node.entries().iter().all(|entry| header(&entry.key, &entry.value)),
             Self::Networks => is_list(node) && node.items().iter().all(|item| value::network(item).is_some()),
             Self::Counts => is_map(node) && node.entries().iter().all(|entry| value::count(&entry.value).is_some()),
+            Self::Parts => is_map(node) && node.entries().iter().all(|entry| value::part(&entry.value).is_some()),
+            Self::Margins => is_map(node) && node.entries().iter().all(|entry| value::margin(&entry.value).is_some()),
             Self::Budgets => is_map(node) && node.entries().iter().all(|entry| value::budget(&entry.value).is_some()),
             Self::Aliases => is_map(node) && node.entries().iter().all(|entry| alias(&entry.value)),
             Self::Renames => is_map(node) && node.entries().iter().all(|entry| entry.value.text().is_some()),
@@ -193,6 +199,10 @@ impl Kind {
             Self::Headers => "a map of header names to one-line values",
             Self::Networks => "a list of addresses and networks like [192.0.2.7, 10.0.0.0/8]",
             Self::Counts => "a map of model names to whole numbers",
+            Self::Parts => "a map of names to parts from 0 to 1, like {openai: 0.05}",
+            Self::Margins => {
+                "a map of names to parts like 0.1, up to 1000, or to {percentage: 0.1, fixed_amount: 0.0005}"
+            }
             Self::Budgets => "a map of names to budgets like {budget_limit: 500.00, time_period: 1d}",
             Self::Aliases => "a map of names to model names or to {model: NAME, hidden: true}",
             Self::Renames => "a map of names to model names",
@@ -239,6 +249,7 @@ impl Kind {
             Self::Url => "URL",
             Self::HeaderName => "header name",
             Self::Headers | Self::Counts | Self::Budgets | Self::Aliases | Self::Renames => "map",
+            Self::Parts | Self::Margins => "map",
             Self::Object | Self::ChecksOf | Self::Hedge => "map",
             Self::TlsVerify => "bool or path",
             Self::File => "path",

@@ -50,6 +50,10 @@ pub struct Settings {
     pub customer_header: Option<String>,
     /// `litellm_settings.tag_budget_config`: what may be spent under tags that have no budget on record.
     pub tag_budgets: Vec<(String, Budget)>,
+    /// `litellm_settings.cost_discount_config`: by provider, or `provider/model`, the part that is taken off, of 10^12.
+    pub cost_discounts: Vec<(String, PicoUsd)>,
+    /// `litellm_settings.cost_margin_config`: by provider, or for all that have none of their own (`global`).
+    pub cost_margins: Vec<(String, Margin)>,
     /// `litellm_settings.budget_exceeded_status_code`, 422 by default.
     pub budget_exceeded_status: u16,
     /// IANA name, `UTC` by default (`litellm_settings.timezone`): where budget windows begin.
@@ -299,6 +303,15 @@ pub struct Budget {
     pub max: PicoUsd,
     /// `budget_duration` as typed (`30d`, `1mo`, `monthly` ...); None: for ever.
     pub duration: Option<String>,
+}
+
+/// What is put on what a provider charges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Margin {
+    /// A part of it, of 10^12.
+    pub part: PicoUsd,
+    /// An amount for each request.
+    pub fixed: PicoUsd,
 }
 
 /// `litellm_settings.max_end_user_budget` and `max_end_user_budget_id`.

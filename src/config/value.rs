@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::settings::Budget;
-use super::yaml::Node;
+use super::settings::{Budget, Margin};
+use super::yaml::{Entry, Node};
 use crate::vocabulary::{ModelName, PicoUsd};
+
+/// The largest margin that is not a typing error: a thousand times the price.
+const MARGIN_MAX: PicoUsd = PicoUsd::dollars(1000);
 
 /// A whole number of at least zero. `3.0` is one too.
 pub(super) fn count(node: &Node) -> Option<u64> {
@@ -31,6 +34,28 @@ pub(super) fn milli(node: &Node) -> Option<u64> {
 /// Dollars of at least zero, exactly as typed.
 pub(super) fn dollars(node: &Node) -> Option<PicoUsd> {
     PicoUsd::parse(&node.number()?).ok().filter(|amount| *amount >= PicoUsd::ZERO)
+}
+
+/// A part of a whole, of 10^12.
+pub(super) fn part(node: &Node) -> Option<PicoUsd> {
+    dollars(node).filter(|part| *part <= PicoUsd::dollars(1))
+}
+
+/// What is put on a price: a part of it, or `percentage` (a part, too) and `fixed_amount`.
+pub(super) fn margin(node: &Node) -> Option<Margin> {
+    let times = |node: &Node| dollars(node).filter(|times| *times <= MARGIN_MAX);
+    if let Some(part) = times(node) {
+        return Some(Margin { part, fixed: PicoUsd::ZERO });
+    }
+    let known = |entry: &Entry| matches!(entry.key.as_str(), "percentage" | "fixed_amount");
+    if node.entries().is_empty() || !node.entries().iter().all(known) {
+        return None;
+    }
+    let given = |name: &str, read: &dyn Fn(&Node) -> Option<PicoUsd>| match node.at(name) {
+        Some(node) => read(node),
+        None => Some(PicoUsd::ZERO),
+    };
+    Some(Margin { part: given("percentage", &times)?, fixed: given("fixed_amount", &dollars)? })
 }
 
 /// A length of time: seconds as a number, or a number with `ms`, `s`, `m`, `h` or `d`.

@@ -19,7 +19,8 @@ pub use route::{PathStream, Route, decode as decoded_name, route};
 use bytes::Bytes;
 
 use crate::chat::{Answer, Chat, Encoder};
-use crate::vocabulary::{Fault, Metered};
+use crate::json::Segments;
+use crate::vocabulary::{Fault, Lookups, Metered};
 
 /// A dialect in which chats are held.
 pub trait Dialect: Sync {
@@ -45,6 +46,11 @@ pub trait Dialect: Sync {
 
     /// What a whole answer's usage member reports.
     fn metered(&self, usage: &[u8]) -> Metered;
+
+    /// What a whole answer tells of lookups, which its usage member does not.
+    fn lookups(&self, _answer: &Segments) -> Lookups {
+        Lookups::default()
+    }
 
     /// An error answer.
     fn error(&self, fault: &Fault, status: u16, request_id: &str) -> Bytes;

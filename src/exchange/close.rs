@@ -6,10 +6,10 @@ use super::enter::Common;
 use super::keep::SoFar;
 use super::plan::Planned;
 use super::reply::Reply;
-use super::units;
+use super::{charges, units};
 use crate::chat::Produced;
 use crate::ledger::{Bookings, Ledger, Manner, Outcome, Receipt};
-use crate::pricing::{prompt, tokens};
+use crate::pricing::{Cost, prompt, tokens};
 use crate::telemetry::{self, Event, ExchangeClosed, FellBack};
 use crate::vocabulary::{Fault, Kind, Metered, Now, PicoUsd, Usage};
 
@@ -68,7 +68,9 @@ impl Planned {
 
     /// What this usage costs.
     pub(super) fn bill_of(&self, usage: Metered) -> Bill {
-        let Some(current) = &self.current else { return Bill::nothing(usage) };
+        let Some(current) = self.current.as_ref().filter(|_| !self.request.endpoint.is_count()) else {
+            return Bill::nothing(usage);
+        };
         let world = &self.common.world;
         let model = world.deployments[current.deployment].upstream_model(self.captured.as_deref());
         // Who reports tokens charges for them; who does not may have a price list by quality and size.
@@ -82,7 +84,11 @@ impl Planned {
                 let cost = price.cost(usage, self.tier());
                 (cost.total, cost.input)
             }
-            (Some(Usage { cost: Some(reported), .. }), None) => (*reported, PicoUsd::ZERO),
+            (Some(Usage { cost: Some(reported), .. }), None) => {
+                let provider = &world.deployments[current.deployment].settings.provider;
+                let adjustment = charges::adjustment(&world.settings, provider, &model);
+                (adjustment.of(Cost::reported(*reported)).total, adjustment.fixed)
+            }
             _ => (PicoUsd::ZERO, PicoUsd::ZERO),
         };
         // Of a form nothing can be counted here: what is not reported has no price.

@@ -15,6 +15,7 @@ mod attempt;
 mod bearer;
 mod caller;
 mod canned;
+mod charges;
 mod choice;
 mod close;
 mod course;

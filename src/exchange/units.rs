@@ -1,5 +1,7 @@
 //! What sound, pictures and rankings are charged by, beside tokens: read from the request where the provider does not say.
 
+use memchr::memmem;
+
 use crate::dialect::Endpoint;
 use crate::dialect::openai::Request;
 use crate::json::{self, Cursor};
@@ -16,6 +18,8 @@ const QUALITY: &str = "standard";
 const SIDE_MAX: u64 = 16_384;
 /// Documents of a search, as Cohere counts them: longer ones are cut into several.
 const DOCUMENTS_PER_QUERY: u64 = 100;
+/// Lookups that a request may make which lets the model look things up; more than most do.
+const LOOKUPS_HELD: u64 = 10;
 /// The bytes of a document that is surely not cut.
 const DOCUMENT_BYTES: u64 = 500;
 
@@ -34,7 +38,20 @@ pub(super) fn most(request: &Request) -> Units {
         }
         _ => 0,
     };
-    Units { queries, ..units(request, |file| sound::most_millis(file.len() as u64)) }
+    let (searches, maps) = lookups(request);
+    Units { queries, searches, maps, ..units(request, |file| sound::most_millis(file.len() as u64)) }
+}
+
+/// Searches of the web and questions to a map that are held for: the model decides how many it makes.
+fn lookups(request: &Request) -> (u64, u64) {
+    let tools = request.document.find(&request.body, "tools").and_then(|at| request.document.members.get(at));
+    let tools = tools.map_or(&b""[..], |tools| tools.value.of(&request.body));
+    let offers = |names: &[&str]| names.iter().any(|name| memmem::find(tools, name.as_bytes()).is_some());
+    let searches = offers(&["web_search", "google_search", "googleSearch", "WebSearch"])
+        || request.document.find(&request.body, "web_search_options").is_some()
+        || request.model.as_str().contains("search");
+    let held = |some: bool| if some { LOOKUPS_HELD } else { 0 };
+    (held(searches), held(offers(&["google_maps", "googleMaps"])))
 }
 
 /// A usage with what the request tells where the provider does not.
@@ -56,9 +73,7 @@ pub(super) fn filled(metered: Metered, request: &Request) -> Metered {
     };
     match metered {
         Metered::Absent => Metered::Estimated(fill(Usage::default())),
-        Metered::Partial(usage) => Metered::Partial(fill(usage)),
-        Metered::Reported(usage) => Metered::Reported(fill(usage)),
-        Metered::Estimated(usage) => Metered::Estimated(fill(usage)),
+        counted => counted.map(fill),
     }
 }
 
@@ -177,6 +192,25 @@ mod tests {
         let reported = Usage { units: Units { millis: 700, ..Units::default() }, ..Usage::default() };
         assert_eq!(filled(Metered::Reported(reported), &request), Metered::Reported(reported));
         assert_eq!(filled(Metered::Absent, &request).usage().unwrap().units.millis, 2000);
+    }
+
+    #[test]
+    fn a_request_that_may_search_is_held_for_searches() {
+        let most = |body: &str| most(&json(Endpoint::ChatCompletions, body));
+        let looked_up = |body: &str| (most(body).searches, most(body).maps);
+        assert_eq!(looked_up(r#"{"messages":[{"role":"user","content":"web_search"}]}"#), (0, 0));
+        assert_eq!(
+            looked_up(r#"{"messages":[{"role":"user","content":"Hi"}],"web_search_options":{}}"#),
+            (LOOKUPS_HELD, 0)
+        );
+        assert_eq!(
+            looked_up(r#"{"messages":[{"role":"user","content":"Hi"}],"tools":[{"type":"web_search_20250305"}]}"#),
+            (LOOKUPS_HELD, 0)
+        );
+        assert_eq!(
+            looked_up(r#"{"messages":[{"role":"user","content":"Hi"}],"tools":[{"googleMaps":{}}]}"#),
+            (0, LOOKUPS_HELD)
+        );
     }
 
     #[test]

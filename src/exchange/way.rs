@@ -150,7 +150,9 @@ impl Planned {
         let mut dropped = chat::settle(&mut chat, supported, &say.allowed, unsupported, provider, ask.model)?;
         let written = api.write(&chat, ask)?;
         dropped.extend(written.dropped);
-        let path = parse_path(&api.path(&deployment.target, ask.model, ask.stream))?;
+        let path = deployment
+            .chat_path(api, ask.model, ask.stream)
+            .ok_or_else(|| no_path(&api.path(&deployment.target, ask.model, ask.stream)))?;
         Ok(Spoken {
             headers: written.headers,
             dropped,

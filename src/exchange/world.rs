@@ -13,7 +13,7 @@ use super::caller::{Live, Standing};
 use super::mask::Mask;
 use super::party::{Accounts, recorded_group};
 use super::switch::{OffUntil, Switches};
-use super::units;
+use super::{charges, units};
 use crate::config::{self, CustomerBudget, Settings};
 use crate::dialect::Endpoint;
 use crate::dialect::openai::Request;
@@ -21,7 +21,7 @@ use crate::identity::{Sources, Verifier};
 use crate::ledger::{AccountId, Memory, Part, Scope, Terms, Upstream, Window};
 use crate::policy::{DeploymentLimits, KeyRing};
 use crate::pricing::{Book, Price};
-use crate::provider::{self, Auth, Call, Provider, Target};
+use crate::provider::{self, Auth, Call, ChatApi, Provider, Target};
 use crate::roster::{Bounds, Roster, StoredModel};
 use crate::routing::{self, Health, Pattern, RetryBudget, Table};
 use crate::telemetry::{DeploymentName, Event, Handles, KeyLabel, KeyName, LabelBook, Telemetry, Trouble};
@@ -143,6 +143,8 @@ pub struct Deployment {
     pub headers: http::HeaderMap,
     /// Of carried calls, by [`path_index`]; None where a call is not carried.
     paths: Vec<Option<http::Uri>>,
+    /// Of translated chats, answered whole and streamed.
+    chat_paths: [Option<http::Uri>; 2],
 }
 
 impl Deployment {
@@ -161,6 +163,14 @@ impl Deployment {
         }
         self.provider.carry(call.endpoint, call.model)?;
         self.provider.path(&self.target, call).parse().ok()
+    }
+
+    /// Path and query of a translated chat; None: the model's name makes none.
+    pub(super) fn chat_path(&self, api: &dyn ChatApi, model: &str, stream: bool) -> Option<http::Uri> {
+        match &self.pattern {
+            None => self.chat_paths[usize::from(stream)].clone(),
+            Some(_) => api.path(&self.target, model, stream).parse().ok(),
+        }
     }
 }
 
@@ -315,7 +325,8 @@ impl World {
         }
         let model = entry.settings.base_model.as_deref().unwrap_or(model);
         let find = |name: String| self.book.find(&entry.settings.provider, &format!("{name}/{model}"));
-        names.into_iter().find_map(find).map(Arc::new)
+        let price = names.into_iter().find_map(find)?;
+        Some(Arc::new(price.adjusted(charges::adjustment(&self.settings, &entry.settings.provider, model))))
     }
 
     /// What a deployment charges for a model; None: nobody knows.
@@ -335,7 +346,7 @@ impl World {
         });
         let found = match own {
             Some(own) => own.price.clone(),
-            None => find_price(&entry.settings, model, &self.book).map(Arc::new),
+            None => find_price(&entry.settings, model, &self.book, &self.settings).map(Arc::new),
         };
         if self.prices.len() < PRICES_MAX {
             self.prices.insert((deployment, model.into()), found.clone());
@@ -368,8 +379,11 @@ fn build_deployment(
         let uri = path.parse::<http::Uri>();
         uri.map(Some).map_err(|error| at(&format_args!("the path {path:?} is not one: {error}")))
     };
+    let model = &*deployment.model;
     let calls = Endpoint::ALL.into_iter().flat_map(|endpoint| [(endpoint, false), (endpoint, true)]);
     let paths = calls.map(|(endpoint, stream)| path(endpoint, stream)).collect::<Result<Vec<_>, _>>()?;
+    let chat_path = |stream| provider.chat(model)?.path(&target, model, stream).parse().ok();
+    let chat_paths = [chat_path(false), chat_path(true)];
     let limits = DeploymentLimits::of(
         deployment.rpm,
         deployment.tpm,
@@ -379,7 +393,7 @@ fn build_deployment(
     );
     let price = match (&pattern, deployment.prices.is_empty()) {
         (Some(_), true) => None,
-        _ => find_price(deployment, &deployment.model, book).map(Arc::new),
+        _ => find_price(deployment, &deployment.model, book, settings).map(Arc::new),
     };
     let shown = |text: &str| http::HeaderValue::from_str(text).unwrap_or(http::HeaderValue::from_static("-"));
     let auth = match &deployment.mock_response {
@@ -411,6 +425,7 @@ fn build_deployment(
         headers: target.request_headers(),
         target,
         paths,
+        chat_paths,
     })
 }
 
@@ -436,17 +451,20 @@ fn build_hidden(
     Some(built)
 }
 
-/// Deployment's own prices over those of `base_model`, of provider and model, of the model.
-fn find_price(deployment: &config::Deployment, model: &str, book: &Book) -> Option<Price> {
+/// Deployment's own prices over those of `base_model`, of provider and model, of the model; with what the configuration takes
+/// off and puts on.
+fn find_price(deployment: &config::Deployment, model: &str, book: &Book, settings: &Settings) -> Option<Price> {
+    let adjustment = charges::adjustment(settings, &deployment.provider, model);
     let base = deployment
         .base_model
         .as_deref()
         .and_then(|base| book.find(&deployment.provider, base))
         .or_else(|| book.find(&deployment.provider, model));
-    if deployment.prices.is_empty() {
-        return base;
-    }
-    Some(Price::from_fields(&deployment.prices, base.as_ref()))
+    let price = match deployment.prices.is_empty() {
+        true => base?,
+        false => Price::from_fields(&deployment.prices, base.as_ref()),
+    };
+    Some(price.adjusted(adjustment))
 }
 
 fn pool_key(deployment: &config::Deployment, settings: &Settings) -> u64 {

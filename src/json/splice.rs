@@ -1,6 +1,7 @@
 //! Editing a scanned body in place: what is not edited is the client's own bytes.
 
 use bytes::{Bytes, BytesMut};
+use memchr::memmem;
 use smallvec::SmallVec;
 
 use super::scan::{Document, Span};
@@ -98,6 +99,25 @@ impl Segments {
             return self;
         }
         Self::whole(self.to_bytes())
+    }
+
+    /// Whether these bytes occur, also where one piece goes on in the next.
+    pub fn contains(&self, needle: &[u8]) -> bool {
+        let mut seam = Vec::new();
+        self.parts.iter().any(|part| {
+            if !seam.is_empty() {
+                seam.extend_from_slice(part.get(..needle.len().min(part.len())).unwrap_or_default());
+            }
+            let found = memmem::find(&seam, needle).or_else(|| memmem::find(part, needle)).is_some();
+            // A piece that is shorter than what is looked for is a part of the seam only.
+            if part.len() >= needle.len() {
+                seam.clear();
+                seam.extend_from_slice(part.get(part.len() - needle.len()..).unwrap_or_default());
+            } else if seam.is_empty() {
+                seam.extend_from_slice(part);
+            }
+            found
+        })
     }
 
     /// All bytes in one piece, copied unless there is only one.

@@ -52,6 +52,13 @@ impl Demand {
     }
 }
 
+impl Cost {
+    /// What the provider says it charged: nobody knows for what.
+    pub fn reported(total: PicoUsd) -> Self {
+        Self { total, output: total, ..Self::default() }
+    }
+}
+
 impl Price {
     /// What a usage costs at the tier that served it.
     ///
@@ -60,10 +67,11 @@ impl Price {
     /// with its completion, wholly at the prices above it. Who charges for the tokens of an answer does not charge for its
     /// seconds, characters and pictures too; searches of the web come on top.
     pub fn cost(&self, usage: &Usage, tier: ServiceTier) -> Cost {
-        match usage.cost {
-            Some(reported) if reported > PicoUsd::ZERO => Cost { total: reported, output: reported, ..Cost::default() },
+        let cost = match usage.cost {
+            Some(reported) if reported > PicoUsd::ZERO => Cost::reported(reported),
             Some(_) | None => self.cost_of_all(usage, Bracket { prompt: usage.prompt, tier }),
-        }
+        };
+        self.adjustment().of(cost)
     }
 
     fn cost_of_all(&self, usage: &Usage, bracket: Bracket) -> Cost {
@@ -94,10 +102,13 @@ impl Price {
     /// What comes on top: the request's own fee, or one for each search among documents, and searches of the web.
     fn fees(&self, units: &Units, bracket: Bracket) -> PicoUsd {
         let request = self.at(Meter::Request, bracket).times(units.queries.max(1));
-        match units.searches {
-            0 => request,
-            searches => request.plus(self.at(Meter::Search, bracket).times(searches)),
+        if units.searches == 0 && units.maps == 0 {
+            return request;
         }
+        let once = self.at(Meter::Grounding, bracket);
+        let searches = self.at(Meter::Search, bracket).times(units.searches).plus(once.times(units.searches.min(1)));
+        let asked = if once > PicoUsd::ZERO { units.maps.min(1) } else { units.maps };
+        request.plus(searches).plus(self.at(Meter::Maps, bracket).times(asked))
     }
 
     fn cost_of_tokens(&self, usage: &Usage, bracket: Bracket) -> Cost {
@@ -143,7 +154,8 @@ impl Price {
                 tier => standard.max(self.worst_in(Bracket { prompt, tier }, demand)),
             }
         };
-        distinct.chain([demand.prompt]).map(worst_at).max().unwrap_or_default()
+        let worst = distinct.chain([demand.prompt]).map(worst_at).max().unwrap_or_default();
+        self.adjustment().most(worst)
     }
 
     fn worst_in(&self, bracket: Bracket, demand: &Demand) -> PicoUsd {

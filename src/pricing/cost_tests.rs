@@ -119,9 +119,9 @@ fn rates() -> impl Strategy<Value = Vec<Rate>> {
 }
 
 prop_compose! {
-    fn units()(some in prop::bool::ANY, of in prop::array::uniform6(0_u64..100_000)) -> Units {
-        let [millis, characters, pictures, pixels, queries, searches] = of;
-        if some { Units { millis, characters, pictures, pixels, queries, searches } } else { Units::NONE }
+    fn units()(some in prop::bool::ANY, of in prop::array::uniform7(0_u64..100_000)) -> Units {
+        let [millis, characters, pictures, pixels, queries, searches, maps] = of;
+        if some { Units { millis, characters, pictures, pixels, queries, searches, maps } } else { Units::NONE }
     }
 }
 
@@ -161,8 +161,12 @@ fn oracle(price: &Price, usage: &Usage, tier: ServiceTier) -> i128 {
     let output =
         [(Meter::AudioOut, usage.audio_out), (Meter::ImageOut, usage.image_out), (Meter::Reasoning, usage.reasoning)];
     let units = &usage.units;
-    let fees =
-        each(Meter::Request) * i128::from(units.queries.max(1)) + each(Meter::Search) * i128::from(units.searches);
+    let once = each(Meter::Grounding);
+    let maps = if once > 0 { units.maps.min(1) } else { units.maps };
+    let fees = each(Meter::Request) * i128::from(units.queries.max(1))
+        + each(Meter::Search) * i128::from(units.searches)
+        + once * i128::from(units.searches.min(1))
+        + each(Meter::Maps) * i128::from(maps);
     let answered = side(usage.completion, &output, Meter::Output);
     let answer = if answered > 0 { answered } else { in_units(each, units) };
     side(usage.prompt, &input, Meter::Input) + answer + fees

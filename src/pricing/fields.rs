@@ -28,6 +28,12 @@ const METERS: [(&str, Meter); 19] = [
 pub(super) const SEARCHES: &str = "search_context_cost_per_query";
 pub(super) const USUAL_SEARCH: &str = "search_context_size_medium";
 
+/// The price of a question that Gemini puts to Google Maps.
+pub(super) const MAPS: &str = "google_maps_grounding_cost_per_query";
+
+/// Whether Gemini's searches are charged for one by one (`per_query`), or once for an answer.
+pub(super) const SEARCHES_BY: &str = "web_search_billing_unit";
+
 /// An older name of the cache read price; yields to the newer one.
 pub(super) const CACHE_HIT: &str = "input_cost_per_token_cache_hit";
 

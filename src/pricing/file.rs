@@ -122,7 +122,7 @@ impl<'a> Entry<'a> {
         let most_out = self.count("max_output_tokens").or_else(|| self.count("max_tokens"));
         let limits = Limits { max_input_tokens: self.count("max_input_tokens"), max_output_tokens: most_out };
         let mode = self.text("mode").filter(|mode| !mode.contains(char::is_control)).map(Into::into);
-        let rates = rates.into_iter().filter(|rate| self.sells(rate.meter)).chain(self.search()?);
+        let rates = rates.into_iter().filter(|rate| self.sells(rate.meter)).chain(self.lookups()?);
         let rates = rates.map(|rate| self.at_its_threshold(rate)).chain(self.brackets()?);
         Ok(Price::new(rates, limits, mode))
     }
@@ -131,6 +131,25 @@ impl<'a> Entry<'a> {
     fn sells(&self, meter: Meter) -> bool {
         !matches!(meter, Meter::Picture | Meter::Pixel)
             || self.text("mode").is_some_and(|mode| mode.starts_with("image_"))
+    }
+
+    /// What looking things up costs.
+    fn lookups(&self) -> Result<Vec<Rate>, PriceFileError> {
+        let maps = match self.fields.get(fields::MAPS).filter(|value| value.get() != "null") {
+            Some(value) => {
+                let each = money(value, || path(self.model, fields::MAPS))?;
+                Some(Rate { meter: Meter::Maps, above: 0, tier: ServiceTier::Standard, each })
+            }
+            None => None,
+        };
+        Ok(self.search()?.into_iter().chain(maps).collect())
+    }
+
+    /// Google charges for the searches of older models once an answer, whatever their number.
+    fn searches_by_answer(&self) -> bool {
+        let provider = self.text("litellm_provider").unwrap_or_default();
+        let google = provider == "gemini" || provider.starts_with("vertex_ai") && !provider.contains("anthropic");
+        google && self.text(fields::SEARCHES_BY).as_deref() != Some("per_query")
     }
 
     /// The price of a search of the web that brings the usual context.
@@ -143,7 +162,8 @@ impl<'a> Entry<'a> {
             return Ok(None);
         };
         let each = money(value, || place(&format!(".{}", fields::USUAL_SEARCH)))?;
-        Ok(Some(Rate { meter: Meter::Search, above: 0, tier: ServiceTier::Standard, each }))
+        let meter = if self.searches_by_answer() { Meter::Grounding } else { Meter::Search };
+        Ok(Some(Rate { meter, above: 0, tier: ServiceTier::Standard, each }))
     }
 
     /// One vendor charges the higher price from the threshold on, the others above it.

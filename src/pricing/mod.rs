@@ -4,6 +4,7 @@
 //! into the most it can cost. Prices are looked up when the configuration is loaded, costs are computed per request.
 //! [`tokens`] and [`prompt`] count what a provider did not.
 
+mod adjustment;
 mod book;
 mod cost;
 mod fields;
@@ -16,6 +17,7 @@ pub mod sound;
 mod table;
 pub mod tokens;
 
+pub use adjustment::Adjustment;
 pub use book::Book;
 pub use cost::{Cost, Demand, Media};
 pub use fields::is_price_field;

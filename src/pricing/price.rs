@@ -1,5 +1,6 @@
 //! The price of one deployment's model.
 
+use super::adjustment::Adjustment;
 use super::fields;
 use super::rate::{Meter, Rate, ServiceTier};
 use crate::vocabulary::PicoUsd;
@@ -8,6 +9,7 @@ use crate::vocabulary::PicoUsd;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Price {
     rates: Vec<Rate>,
+    adjustment: Adjustment,
     /// How large its prompt and answer may be.
     pub limits: Limits,
     /// `chat`, `embedding`, `completion`, `responses`, `rerank` ... where known.
@@ -35,7 +37,7 @@ pub(super) struct Bracket {
 impl Price {
     /// A price of these rates. Of two rates for the same thing the later stays; a negative one counts as zero.
     pub fn new(rates: impl IntoIterator<Item = Rate>, limits: Limits, mode: Option<Box<str>>) -> Self {
-        let mut price = Self { rates: Vec::new(), limits, mode };
+        let mut price = Self { rates: Vec::new(), adjustment: Adjustment::default(), limits, mode };
         rates.into_iter().for_each(|rate| price.set(rate));
         price
     }
@@ -51,6 +53,16 @@ impl Price {
         let Some(base) = base else { return Self::new(own, Limits::default(), None) };
         let kept = base.rates.iter().copied().filter(|published| !own.iter().any(|own| replaces(own, published)));
         Self::new(kept.chain(own.iter().copied()), base.limits, base.mode.clone())
+    }
+
+    /// The same with a discount and a margin on all that it comes to.
+    #[must_use]
+    pub fn adjusted(self, adjustment: Adjustment) -> Self {
+        Self { adjustment, ..self }
+    }
+
+    pub(super) fn adjustment(&self) -> &Adjustment {
+        &self.adjustment
     }
 
     /// Whether there is anything to charge by. A price without rates costs nothing, which is not the same as free.
@@ -80,7 +92,9 @@ impl Price {
             | Meter::Character
             | Meter::Picture
             | Meter::Pixel
-            | Meter::Search => listed.unwrap_or_default(),
+            | Meter::Search
+            | Meter::Grounding
+            | Meter::Maps => listed.unwrap_or_default(),
             Meter::CacheRead | Meter::CacheWrite | Meter::AudioIn | Meter::ImageIn => {
                 listed.unwrap_or_else(|| self.at(Meter::Input, bracket))
             }

@@ -39,10 +39,14 @@ pub enum Meter {
     Pixel,
     /// A search of the web.
     Search,
+    /// All searches of the web for one answer, where they are charged for once.
+    Grounding,
+    /// A question put to a map; charged for once where searches are.
+    Maps,
 }
 
 /// Every meter with its name in the price table.
-pub(super) const METERS: [(Meter, &str); 17] = [
+pub(super) const METERS: [(Meter, &str); 19] = [
     (Meter::Input, "in"),
     (Meter::Output, "out"),
     (Meter::CacheRead, "cached"),
@@ -60,6 +64,8 @@ pub(super) const METERS: [(Meter, &str); 17] = [
     (Meter::Picture, "picture"),
     (Meter::Pixel, "pixel"),
     (Meter::Search, "search"),
+    (Meter::Grounding, "grounding"),
+    (Meter::Maps, "maps"),
 ];
 
 impl Meter {

@@ -17,4 +17,4 @@ pub use money::{BadMoney, PicoUsd};
 pub use names::{BadName, KeyHash, ModelName};
 pub use scope::ScopeKind;
 pub use secret::Secret;
-pub use usage::{Metered, Units, Usage};
+pub use usage::{Lookups, Metered, Units, Usage};

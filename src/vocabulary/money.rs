@@ -26,6 +26,11 @@ impl PicoUsd {
         Self(dollars as i128 * PICO)
     }
 
+    /// What xAI counts costs in: ten billion of them are a dollar.
+    pub const fn ticks(ticks: u64) -> Self {
+        Self(ticks as i128 * 100)
+    }
+
     /// Reads a decimal number of dollars exactly, e.g. `25`, `0.0000025`, `2.5e-06`, `-1`.
     ///
     /// Digits beyond 10^-12 are rounded up in magnitude, so that a price is never understated.

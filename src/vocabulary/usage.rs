@@ -46,11 +46,13 @@ pub struct Units {
     pub queries: u64,
     /// Searches of the web.
     pub searches: u64,
+    /// Questions put to a map.
+    pub maps: u64,
 }
 
 impl Units {
     /// Nothing.
-    pub const NONE: Self = Self { millis: 0, characters: 0, pictures: 0, pixels: 0, queries: 0, searches: 0 };
+    pub const NONE: Self = Self { millis: 0, characters: 0, pictures: 0, pixels: 0, queries: 0, searches: 0, maps: 0 };
 }
 
 impl Usage {
@@ -58,6 +60,15 @@ impl Usage {
     pub fn total(&self) -> u64 {
         self.prompt.saturating_add(self.completion)
     }
+}
+
+/// What a provider looked up on the way to an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lookups {
+    /// Searches of the web.
+    pub searches: u64,
+    /// Questions put to a map.
+    pub maps: u64,
 }
 
 /// How a usage is known. Absent, zero and partial are three different things.
@@ -81,5 +92,27 @@ impl Metered {
             Self::Absent => None,
             Self::Partial(usage) | Self::Reported(usage) | Self::Estimated(usage) => Some(usage),
         }
+    }
+
+    /// The same with other counts, known as these are. Absent stays absent.
+    #[must_use]
+    pub fn map(self, change: impl FnOnce(Usage) -> Usage) -> Self {
+        match self {
+            Self::Absent => Self::Absent,
+            Self::Partial(usage) => Self::Partial(change(usage)),
+            Self::Reported(usage) => Self::Reported(change(usage)),
+            Self::Estimated(usage) => Self::Estimated(change(usage)),
+        }
+    }
+
+    /// The same with what was looked up on the way to the answer: of each count the larger.
+    #[must_use]
+    pub fn with(self, lookups: Lookups) -> Self {
+        let Lookups { searches, maps } = lookups;
+        self.map(|usage| {
+            let units = usage.units;
+            let units = Units { searches: units.searches.max(searches), maps: units.maps.max(maps), ..units };
+            Usage { units, ..usage }
+        })
     }
 }

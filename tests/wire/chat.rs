@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::frames::Event;
-use super::said::{Call, Counts, End, Said, error_message, list, text};
+use super::said::{Call, Counts, End, Said, charged, error_message, list, text};
 
 /// Reads a whole answer.
 pub(crate) fn whole(value: &Value) -> Said {
@@ -130,9 +130,7 @@ fn bill(values: &[Value], said: &mut Said) {
     let usages: Vec<_> = usages.filter(|usage| usage.is_object()).collect();
     let most = |pointer: &str| usages.iter().filter_map(|usage| usage.pointer(pointer)?.as_u64()).max();
     let largest = |pointers: &[&str]| pointers.iter().filter_map(|pointer| most(pointer)).max().unwrap_or(0);
-    let cost =
-        usages.iter().filter_map(|usage| usage["cost"].as_f64().or_else(|| usage["cost"]["total_cost"].as_f64()));
-    said.charged = cost.reduce(f64::max).filter(|cost| *cost > 0.0);
+    said.charged = usages.iter().filter_map(|usage| charged(usage)).reduce(f64::max);
     let (Some(prompt), total) = (most("/prompt_tokens"), most("/total_tokens")) else { return };
     let Some(completion) = most("/completion_tokens").or_else(|| total.map(|total| total - prompt)) else { return };
     let reasoning = largest(&["/completion_tokens_details/reasoning_tokens", "/reasoning_tokens"]);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::frames::Event;
-use super::said::{Call, Counts, End, Said, count, error_message, list, text};
+use super::said::{Call, Counts, End, Said, charged, count, error_message, list, text};
 
 /// Reads a whole answer.
 pub(crate) fn whole(value: &Value) -> Said {
@@ -33,7 +33,7 @@ pub(crate) fn whole(value: &Value) -> Said {
     }
     said.end = end(value);
     said.usage = usage(&value["usage"]);
-    said.charged = value["usage"]["cost"].as_f64().filter(|cost| *cost > 0.0);
+    said.charged = charged(&value["usage"]);
     said
 }
 

@@ -194,3 +194,9 @@ pub(crate) fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
 pub(crate) fn count(value: &Value, name: &str) -> u64 {
     value[name].as_u64().unwrap_or(0)
 }
+
+/// What a usage says was charged: in dollars, in an object with their sum, or in ticks of which ten billion are a dollar.
+pub(crate) fn charged(usage: &Value) -> Option<f64> {
+    let dollars = usage["cost"].as_f64().or_else(|| usage["cost"]["total_cost"].as_f64());
+    dollars.or_else(|| Some(usage["cost_in_usd_ticks"].as_f64()? / 1e10)).filter(|cost| *cost > 0.0)
+}

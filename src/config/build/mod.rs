@@ -94,6 +94,8 @@ impl Build<'_> {
             user_budgets_on_team_keys: truth(self.general, "apply_user_budget_to_team_keys").unwrap_or(false),
             customer_budget: self.customer_budget(),
             tag_budgets: budgets(self.litellm, "tag_budget_config"),
+            cost_discounts: each(self.litellm, "cost_discount_config", value::part),
+            cost_margins: each(self.litellm, "cost_margin_config", value::margin),
             customer_header: text(self.general, "user_header_name").map(|name| name.to_ascii_lowercase()),
             budget_exceeded_status: exceeded.and_then(|status| status.try_into().ok()).unwrap_or(BUDGET_EXCEEDED),
             timezone: text(self.litellm, "timezone").unwrap_or_else(|| String::from("UTC")),
@@ -167,8 +169,12 @@ fn entries<'a>(section: &'a Node, name: &str) -> &'a [Entry] {
 }
 
 fn budgets(section: &Node, name: &str) -> Vec<(String, Budget)> {
-    let budget = |entry: &Entry| Some((entry.key.clone(), value::budget(&entry.value)?));
-    entries(section, name).iter().filter_map(budget).collect()
+    each(section, name, value::budget)
+}
+
+fn each<T>(section: &Node, name: &str, read: fn(&Node) -> Option<T>) -> Vec<(String, T)> {
+    let one = |entry: &Entry| Some((entry.key.clone(), read(&entry.value)?));
+    entries(section, name).iter().filter_map(one).collect()
 }
 
 fn text(section: &Node, name: &str) -> Option<String> {

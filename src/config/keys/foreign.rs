@@ -118,7 +118,7 @@ const LITELLM: &str = "\
     bedrock_request_metadata_fields blocked_user_list blog_posts_url budget_exceeded_throttle_percentage \
     budget_rollover cache cache_params caching callback_settings client_session cold_storage_custom_logger \
     common_cloud_provider_auth_params \
-    cost_discount_config cost_margin_config custom_prometheus_metadata_labels custom_prometheus_tags \
+    custom_prometheus_metadata_labels custom_prometheus_tags \
     custom_prompt_dict datadog_llm_observability_params datadog_params datadog_use_v1 \
     default_in_memory_ttl default_internal_user_params default_key_generate_params \
     default_key_max_budget_alert_emails default_max_internal_user_budget default_redis_batch_cache_expiry \

@@ -142,6 +142,20 @@ pub(super) const KEYS: &[Key] = &[
     )
     .in_comment(),
     Key::new(
+        "litellm_settings.cost_discount_config",
+        Kind::Parts,
+        "none",
+        "The part that is taken off what a provider charges; provider/model, also with a *, goes before the provider.",
+        "{vertex_ai: 0.05}",
+    ),
+    Key::new(
+        "litellm_settings.cost_margin_config",
+        Kind::Margins,
+        "none",
+        "What is put on it then: a part, or a part and an amount for each request; global is for the other providers.",
+        "{global: 0.1, openai: {percentage: 0.08, fixed_amount: 0.0005}}",
+    ),
+    Key::new(
         "litellm_settings.block_requests_for_models_without_pricing",
         Kind::Bool,
         "false",

@@ -4,6 +4,7 @@ mod chunk;
 mod encode;
 mod error;
 mod framing;
+mod lookups;
 mod object;
 mod prepare;
 mod read;
@@ -14,6 +15,7 @@ mod request;
 mod tests;
 
 pub(crate) use framing::{BadFrame, Framer};
+pub(crate) use lookups::LookedUp;
 pub(crate) use object::{Object, as_value, is_null};
 pub(crate) use reply::{
     Candidate, Citations, FINISH_REASONS, FunctionCall, Grounding, PartialArg, PromptFeedback, ReplyPart, Response,
@@ -24,7 +26,8 @@ use bytes::Bytes;
 
 use super::{Dialect, Members, Relay, RelayOptions};
 use crate::chat::{Answer, Chat, Encoder};
-use crate::vocabulary::{Fault, Metered};
+use crate::json::Segments;
+use crate::vocabulary::{Fault, Lookups, Metered};
 
 /// What the names of a chat's native members begin with that belong into `generationConfig`.
 pub(crate) const NATIVE_CONFIG: &str = "generationConfig.";
@@ -74,6 +77,13 @@ impl Dialect for Gemini {
 
     fn metered(&self, usage: &[u8]) -> Metered {
         reply::metered(usage)
+    }
+
+    fn lookups(&self, answer: &Segments) -> Lookups {
+        match answer.contains(lookups::MEMBER) {
+            true => lookups::of_answer(&answer.to_bytes()),
+            false => Lookups::default(),
+        }
     }
 
     fn error(&self, fault: &Fault, status: u16, _request_id: &str) -> Bytes {

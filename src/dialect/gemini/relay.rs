@@ -9,6 +9,7 @@ use crate::dialect::{Progress, Relay, RelayOptions, StreamEnd};
 use crate::vocabulary::{Metered, Secret};
 
 use super::framing::{BadFrame, Framer, Item};
+use super::lookups::LookedUp;
 use super::object::as_value;
 use super::reply::{self, PromptFeedback, ReplyPart, Response};
 
@@ -18,6 +19,7 @@ pub(super) struct Passing {
     metered: Metered,
     produced: Produced,
     progress: Progress,
+    looked_up: LookedUp,
 }
 
 /// The member that names the model.
@@ -36,6 +38,7 @@ impl Passing {
             metered: Metered::Absent,
             produced: Produced::default(),
             progress: Progress::default(),
+            looked_up: LookedUp::default(),
         }
     }
 
@@ -66,6 +69,9 @@ impl Passing {
         self.progress.finish_seen |= feedback.is_some_and(|feedback| feedback.block_reason.is_some());
         for candidate in response.candidates.iter().flatten() {
             self.progress.finish_seen |= candidate.finish_reason.is_some();
+            if let Some(grounding) = candidate.grounding_metadata.and_then(as_value) {
+                self.looked_up.note(&grounding);
+            }
             for part in candidate.content.iter().filter_map(|content| content.parts.as_ref()).flatten() {
                 self.progress.content_seen = true;
                 let part: ReplyPart<'_> = as_value(part).unwrap_or_default();
@@ -138,7 +144,8 @@ impl Relay for Passing {
     }
 
     fn metered(&self) -> Metered {
-        if self.progress.finish_seen { self.metered } else { reply::partial(self.metered) }
+        let metered = if self.progress.finish_seen { self.metered } else { reply::partial(self.metered) };
+        metered.with(self.looked_up.counted())
     }
 
     fn produced(&self) -> &Produced {

@@ -1,6 +1,9 @@
 //! Answers as Gemini writes them: the types, what their words mean, what their usage counts.
 
+use std::fmt;
+
 use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use crate::chat::{Finish, Raw, Str, UpstreamError};
 use crate::vocabulary::{Metered, Usage};
@@ -124,6 +127,10 @@ pub(crate) struct Grounding<'a> {
     pub(crate) grounding_chunks: Option<Vec<Chunk<'a>>>,
     #[serde(borrow)]
     pub(crate) grounding_supports: Option<Vec<Support<'a>>>,
+    #[serde(borrow)]
+    pub(crate) web_search_queries: Option<Vec<Str<'a>>>,
+    #[serde(borrow)]
+    pub(crate) google_maps_widget_context_token: Option<Raw<'a>>,
 }
 
 /// A source: on the web, in a store, on a map.
@@ -239,9 +246,13 @@ pub(crate) fn status_code(word: &str) -> Option<u16> {
 
 /// A word, or the number that stands for it where a client asked for numbers (`enum-encoding=int`).
 pub(crate) fn word<'a>(raw: Raw<'a>, numbers: &[&'static str]) -> Str<'a> {
-    match as_value::<usize>(raw) {
-        Some(number) => numbers.get(number).copied().unwrap_or("OTHER").into(),
-        None => as_value(raw).unwrap_or_default(),
+    // An error of the parser's costs more than the look.
+    match raw.get().starts_with('"') {
+        true => as_value(raw).unwrap_or_default(),
+        false => {
+            let number: Option<usize> = as_value(raw);
+            number.map(|number| numbers.get(number).copied().unwrap_or("OTHER").into()).unwrap_or_default()
+        }
     }
 }
 
@@ -290,19 +301,57 @@ pub(crate) fn finish(word: &str, calls: bool) -> Finish<'_> {
 /// `usageMetadata`. Numbers that are zero are often left out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Counts<'a> {
+struct Counts {
     prompt_token_count: Option<u64>,
     tool_use_prompt_token_count: Option<u64>,
     cached_content_token_count: Option<u64>,
     candidates_token_count: Option<u64>,
     thoughts_token_count: Option<u64>,
     total_token_count: Option<u64>,
-    #[serde(borrow)]
-    prompt_tokens_details: Option<Vec<Detail<'a>>>,
-    #[serde(borrow)]
-    candidates_tokens_details: Option<Vec<Detail<'a>>>,
-    #[serde(borrow)]
-    tool_use_prompt_tokens_details: Option<Vec<Detail<'a>>>,
+    prompt_tokens_details: Option<Modalities>,
+    candidates_tokens_details: Option<Modalities>,
+    tool_use_prompt_tokens_details: Option<Modalities>,
+}
+
+/// The tokens of the modalities that have a price of their own.
+#[derive(Clone, Copy, Debug, Default)]
+struct Modalities {
+    audio: u64,
+    image: u64,
+}
+
+impl Modalities {
+    fn add(&mut self, detail: &Detail<'_>) {
+        let Some(raw) = detail.modality else { return };
+        let count = match &*word(raw, &MODALITIES) {
+            "AUDIO" => &mut self.audio,
+            "IMAGE" => &mut self.image,
+            _ => return,
+        };
+        *count = count.saturating_add(detail.token_count.unwrap_or(0));
+    }
+}
+
+impl<'de> Deserialize<'de> for Modalities {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Modalities;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a list of counts by modality")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Modalities, A::Error> {
+                let mut counts = Modalities::default();
+                while let Some(detail) = list.next_element::<Detail<'de>>()? {
+                    counts.add(&detail);
+                }
+                Ok(counts)
+            }
+        }
+        deserializer.deserialize_seq(Each)
+    }
 }
 
 /// The tokens of one modality.
@@ -316,33 +365,27 @@ struct Detail<'a> {
 
 const MODALITIES: [&str; 6] = ["MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "VIDEO", "AUDIO", "DOCUMENT"];
 
-fn of_modality(details: Option<&Vec<Detail<'_>>>, modality: &str) -> u64 {
-    let of = |detail: &&Detail<'_>| detail.modality.is_some_and(|raw| word(raw, &MODALITIES) == *modality);
-    let counts = details.into_iter().flatten().filter(of).filter_map(|detail| detail.token_count);
-    counts.fold(0, u64::saturating_add)
-}
-
 /// What a `usageMetadata` reports; absent where it counts nothing. A piece of a stream before its last gives partial counts.
 pub(crate) fn metered(usage: &[u8]) -> Metered {
-    let Ok(counts) = serde_json::from_slice::<Counts<'_>>(usage) else { return Metered::Absent };
+    let Ok(counts) = serde_json::from_slice::<Counts>(usage) else { return Metered::Absent };
     let said = [counts.prompt_token_count, counts.candidates_token_count, counts.total_token_count];
     if said.iter().all(Option::is_none) {
         return Metered::Absent;
     }
     let tool_use = counts.tool_use_prompt_token_count.unwrap_or(0);
     let reasoning = counts.thoughts_token_count.unwrap_or(0);
-    let (prompt, tools) = (counts.prompt_tokens_details.as_ref(), counts.tool_use_prompt_tokens_details.as_ref());
-    let input = |modality| of_modality(prompt, modality).saturating_add(of_modality(tools, modality));
-    let answer = counts.candidates_tokens_details.as_ref();
+    let prompt = counts.prompt_tokens_details.unwrap_or_default();
+    let tools = counts.tool_use_prompt_tokens_details.unwrap_or_default();
+    let answer = counts.candidates_tokens_details.unwrap_or_default();
     let usage = Usage {
         prompt: counts.prompt_token_count.unwrap_or(0).saturating_add(tool_use),
         completion: counts.candidates_token_count.unwrap_or(0).saturating_add(reasoning),
         cache_read: counts.cached_content_token_count.unwrap_or(0),
         reasoning,
-        audio_in: input("AUDIO"),
-        image_in: input("IMAGE"),
-        audio_out: of_modality(answer, "AUDIO"),
-        image_out: of_modality(answer, "IMAGE"),
+        audio_in: prompt.audio.saturating_add(tools.audio),
+        image_in: prompt.image.saturating_add(tools.image),
+        audio_out: answer.audio,
+        image_out: answer.image,
         ..Usage::default()
     };
     match counts.prompt_token_count {

@@ -18,6 +18,7 @@ pub(super) struct Chunk {
     // None: there is no `choices`.
     choices: Option<u64>,
     pub(super) finished: bool,
+    pub(super) cites: bool,
     pub(super) error: bool,
 }
 
@@ -35,7 +36,8 @@ impl Chunk {
             match key.of(data) {
                 b"\"choices\"" => {
                     let choices = produced.read_choices(&mut cursor)?;
-                    (chunk.choices, chunk.finished) = (Some(choices.count), choices.finished);
+                    (chunk.choices, chunk.finished, chunk.cites) =
+                        (Some(choices.count), choices.finished, choices.cites);
                     last_end = Some(cursor.offset());
                 }
                 name => {

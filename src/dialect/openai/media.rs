@@ -6,9 +6,6 @@ use serde_json::value::RawValue;
 use crate::dialect::Endpoint;
 use crate::vocabulary::{Metered, PicoUsd, Units, Usage};
 
-/// What xAI counts costs in.
-const PICO_USD_PER_TICK: i128 = 100;
-
 #[derive(Deserialize)]
 struct Reported<'a> {
     input_tokens: Option<u64>,
@@ -20,7 +17,7 @@ struct Reported<'a> {
     seconds: Option<f64>,
     #[serde(borrow)]
     cost: Option<&'a RawValue>,
-    // xAI's, ten billion to the dollar.
+    // xAI's.
     cost_in_usd_ticks: Option<u64>,
 }
 
@@ -34,7 +31,7 @@ struct Details {
 pub(super) fn metered(endpoint: Endpoint, usage: &[u8]) -> Metered {
     let Ok(reported) = serde_json::from_slice::<Reported<'_>>(usage) else { return Metered::Absent };
     let cost = match reported.cost_in_usd_ticks {
-        Some(ticks) => Some(PicoUsd(i128::from(ticks) * PICO_USD_PER_TICK)),
+        Some(ticks) => Some(PicoUsd::ticks(ticks)),
         None => reported.cost.and_then(|cost| PicoUsd::parse(cost.get()).ok()),
     };
     let units = Units { millis: reported.seconds.map_or(0, millis), ..Units::NONE };

@@ -22,6 +22,7 @@ pub use crate::dialect::Endpoint;
 pub use crate::dialect::StreamEnd;
 pub use chat::{CHAT, OpenAiChat};
 pub use models::{model, models};
+pub(crate) use reply::CITATION;
 pub use reply::{JsonDone, JsonReply, REPLY_BYTES_MAX, ReplyTooLong};
 pub use request::{OutputCap, Request};
 pub use stream::{StreamOptions, StreamReply};

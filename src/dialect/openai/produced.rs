@@ -1,7 +1,11 @@
 //! What a model wrote, kept for counting tokens where the provider reports none.
 
+use memchr::memmem;
+
 use crate::chat::{PRODUCED_SAMPLE_BYTES_MAX, Produced};
 use crate::json::{self, Cursor};
+
+use super::reply::CITATION;
 
 /// How deep parts of a message lie within each other at most.
 const PARTS_DEPTH_MAX: u32 = 6;
@@ -13,6 +17,8 @@ pub(super) struct Choices {
     pub(super) count: u64,
     /// One of them gave its finish reason.
     pub(super) finished: bool,
+    /// One of them cites a page of the web.
+    pub(super) cites: bool,
 }
 
 impl Produced {
@@ -48,7 +54,7 @@ impl Produced {
         cursor.open_object()?;
         while let Some(key) = cursor.key()? {
             match key.of(cursor.text()) {
-                b"\"delta\"" | b"\"message\"" => self.read_message(cursor)?,
+                b"\"delta\"" | b"\"message\"" => self.read_message(cursor, choices)?,
                 b"\"text\"" => self.read_parts(cursor, 0)?,
                 b"\"finish_reason\"" => choices.finished |= !json::is_null(cursor.skip()?.of(cursor.text())),
                 _ => cursor.skip().map(|_| ())?,
@@ -57,7 +63,7 @@ impl Produced {
         Some(())
     }
 
-    fn read_message(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
+    fn read_message(&mut self, cursor: &mut Cursor<'_>, choices: &mut Choices) -> Option<()> {
         if cursor.peek()? != b'{' {
             return cursor.skip().map(|_| ());
         }
@@ -72,6 +78,10 @@ impl Produced {
                 b"\"reasoning\"" | b"\"reasoning_content\"" if !reasoned => {
                     reasoned = matches!(cursor.peek()?, b'"' | b'[');
                     self.read_parts(cursor, 0)?;
+                }
+                b"\"annotations\"" => {
+                    let annotations = cursor.skip()?.of(cursor.text());
+                    choices.cites |= memmem::find(annotations, CITATION).is_some();
                 }
                 _ => cursor.skip().map(|_| ())?,
             }

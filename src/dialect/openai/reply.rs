@@ -17,6 +17,9 @@ pub const REPLY_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// The longest reply that is read once more for its text when it reports no usage, in bytes.
 const PRODUCED_FROM_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// The `type` of an annotation that names a page of the web.
+pub(crate) const CITATION: &[u8] = b"\"url_citation\"";
+
 /// The reply is longer than [`REPLY_BYTES_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyTooLong;
@@ -107,7 +110,8 @@ impl JsonReply {
         let dialect = dialect::of(self.endpoint).filter(|_| !self.endpoint.is_openai());
         if let Some(dialect) = dialect {
             let usage = self.tail.value(dialect.members().usage);
-            return usage.map_or(Metered::Absent, |usage| dialect.metered(&usage.value));
+            let metered = usage.map_or(Metered::Absent, |usage| dialect.metered(&usage.value));
+            return metered.with(dialect.lookups(&self.held));
         }
         if self.endpoint.is_media()
             && let Some(usage) = self.tail.value("usage")
@@ -128,6 +132,9 @@ impl JsonReply {
                 "x_groq" => counts.read_wrapped(&found.value),
                 _ => {}
             }
+        }
+        if self.endpoint == Endpoint::ChatCompletions && self.held.contains(CITATION) {
+            counts.cites();
         }
         counts.metered(self.endpoint)
     }

@@ -132,6 +132,9 @@ impl StreamReply {
         if let Some(usage) = chunk.usage {
             self.counts.read(usage.value.of(data));
         }
+        if chunk.cites {
+            self.counts.cites();
+        }
         if let Some(wrapper) = chunk.x_groq {
             self.counts.read_wrapped(wrapper.of(data));
         }

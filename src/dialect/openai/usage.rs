@@ -1,7 +1,7 @@
 //! Reading usage as OpenAI and the vendors of its format report it.
 
 use crate::json::{self, Cursor};
-use crate::vocabulary::{Metered, PicoUsd, Usage};
+use crate::vocabulary::{Metered, PicoUsd, Units, Usage};
 
 use super::Endpoint;
 
@@ -21,6 +21,7 @@ pub struct Counts {
     audio_out: u64,
     image_out: u64,
     cost: Option<PicoUsd>,
+    searched: bool,
 }
 
 /// Reads the value of a `usage` member.
@@ -35,6 +36,11 @@ impl Counts {
     pub fn read(&mut self, usage: &[u8]) {
         // As far as it can be read: a broken end does not take back what stood before it.
         let _broken = self.walk(&mut Cursor::new(usage));
+    }
+
+    /// Notes that the answer cites pages of the web: then it searched, once as far as anybody can tell.
+    pub fn cites(&mut self) {
+        self.searched = true;
     }
 
     /// Merges the usage within Groq's `x_groq`.
@@ -78,6 +84,7 @@ impl Counts {
             b"\"audio_prompt_tokens\"" => most(&mut self.audio_in, value),
             b"\"reasoning_tokens\"" => most(&mut self.reasoning, value),
             b"\"cost\"" => self.cost(value),
+            b"\"cost_in_usd_ticks\"" => self.cost = self.cost.max(json::as_u64(value).map(PicoUsd::ticks)),
             _ => {}
         }
     }
@@ -185,6 +192,7 @@ impl Counts {
             audio_out: self.audio_out.min(completion),
             image_out: self.image_out.min(completion),
             cost: self.cost,
+            units: Units { searches: u64::from(self.searched), ..Units::NONE },
             ..Usage::default()
         }
     }

@@ -10,6 +10,7 @@ mod entry;
 mod error;
 mod freeform;
 mod items;
+mod lookups;
 mod object;
 mod output;
 mod read;
@@ -22,7 +23,8 @@ mod usage;
 use bytes::Bytes;
 
 use crate::chat::{Answer, Chat, Encoder};
-use crate::vocabulary::{Fault, Metered};
+use crate::json::Segments;
+use crate::vocabulary::{Fault, Lookups, Metered};
 
 use super::{Dialect, Members, Relay, RelayOptions, openai};
 
@@ -52,6 +54,13 @@ impl Dialect for Responses {
 
     fn metered(&self, usage: &[u8]) -> Metered {
         usage::metered(usage)
+    }
+
+    fn lookups(&self, answer: &Segments) -> Lookups {
+        match answer.contains(lookups::CALL.as_bytes()) {
+            true => Lookups { searches: lookups::searches(&answer.to_bytes()), maps: 0 },
+            false => Lookups::default(),
+        }
     }
 
     fn error(&self, fault: &Fault, status: u16, _request_id: &str) -> Bytes {

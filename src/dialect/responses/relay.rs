@@ -6,10 +6,10 @@ use crate::chat::{Broken, Produced};
 use crate::dialect::openai::{error, outlet::Outlet};
 use crate::dialect::{Progress, Relay, RelayOptions, StreamEnd};
 use crate::json::{self, Cursor, Span};
-use crate::vocabulary::{Metered, Secret};
+use crate::vocabulary::{Lookups, Metered, Secret};
 use crate::wire::sse;
 
-use super::usage;
+use super::{lookups, usage};
 
 /// A stream while it passes.
 pub(super) struct Passing {
@@ -74,6 +74,10 @@ impl Passing {
                 metered => self.metered = metered,
             }
         }
+        if let Some(response) = seen.response.filter(|_| seen.finished) {
+            let searches = lookups::searches(response.of(data));
+            self.metered = self.metered.with(Lookups { searches, maps: 0 });
+        }
     }
 
     const fn end(&self) -> StreamEnd {
@@ -136,6 +140,8 @@ fn is_whole(event: &sse::Event) -> bool {
 struct Seen {
     model: Option<Span>,
     usage: Option<Span>,
+    // The answer so far, or all of it.
+    response: Option<Span>,
     delta: Option<Span>,
     // The name of a tool that is called.
     call: Option<Span>,
@@ -193,6 +199,7 @@ impl<'a> Parts<'a> {
             kind if is_delta(kind) => seen.delta = self.delta,
             _ => {}
         }
+        seen.response = self.response;
         if let Some(response) = self.response {
             for member in json::members(data, response) {
                 match member.key.of(data) {

@@ -20,6 +20,9 @@ struct Wire<'a> {
     // OpenRouter: dollars.
     #[serde(borrow)]
     cost: Option<Raw<'a>>,
+    // xAI.
+    #[serde(borrow)]
+    cost_in_usd_ticks: Option<Raw<'a>>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -45,6 +48,7 @@ pub(super) fn metered(usage: &[u8]) -> Metered {
     let reasoning = count(output.reasoning_tokens).unwrap_or(0);
     let completion = completion(prompt, count(wire.output_tokens), total, reasoning);
     let cost = wire.cost.and_then(|cost| PicoUsd::parse(cost.get()).ok()).filter(|cost| *cost >= PicoUsd::ZERO);
+    let cost = cost.or_else(|| count(wire.cost_in_usd_ticks).map(PicoUsd::ticks));
     let read = |prompt: u64, completion: u64| {
         let part = |count: Option<u64>, whole: u64| count.unwrap_or(0).min(whole);
         let cache_read = part(count(input.cached_tokens), prompt);
@@ -113,6 +117,7 @@ mod tests {
             "cost_in_usd_ticks":5,"num_sources_used":0}"#;
         let usage =
             Usage { prompt: 100, completion: 50, cache_read: 60, cache_write: 30, reasoning: 50, ..Usage::default() };
+        let usage = Usage { cost: Some(PicoUsd(500)), ..usage };
         assert_eq!(metered(text.as_bytes()), Metered::Reported(usage));
     }
 

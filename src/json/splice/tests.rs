@@ -142,3 +142,24 @@ proptest! {
         prop_assert_eq!(serde_json::from_slice::<Map<String, Value>>(&sent).unwrap(), tree);
     }
 }
+
+#[test]
+fn what_is_looked_for_is_found_across_pieces() {
+    let text = b"abcdefgh";
+    for pieces in [&[8_usize][..], &[4, 4], &[3, 1, 4], &[1, 1, 1, 1, 1, 1, 1, 1], &[5, 1, 2]] {
+        let (mut segments, mut at) = (Segments::default(), 0);
+        for length in pieces {
+            segments.push(Bytes::copy_from_slice(&text[at..at + length]));
+            at += length;
+        }
+        for start in 0..text.len() {
+            for end in start + 1..=text.len() {
+                assert!(segments.contains(&text[start..end]), "{pieces:?} {start}..{end}");
+            }
+        }
+        for missing in ["abd", "ha", "cc", "abcdefghi"] {
+            assert!(!segments.contains(missing.as_bytes()), "{pieces:?} {missing}");
+        }
+    }
+    assert!(!Segments::default().contains(b"a"));
+}

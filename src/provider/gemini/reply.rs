@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::chat::{Api, Broken, Delta, Finish, Sink};
 use crate::dialect::gemini::{
-    Candidate, Citations, FINISH_REASONS, FunctionCall, Grounding, Object, PromptFeedback, ReplyPart, Response,
-    as_value, finish, is_null, metered, upstream_error, word,
+    Candidate, Citations, FINISH_REASONS, FunctionCall, Grounding, LookedUp, Object, PromptFeedback, ReplyPart,
+    Response, as_value, finish, is_null, metered, upstream_error, word,
 };
 use crate::vocabulary::Metered;
 
@@ -25,8 +25,13 @@ pub(super) struct Reader {
     seed: u64,
     choices: Vec<Choice>,
     blocked: bool,
+    // Whether it tells of the prompt.
+    judged: bool,
+    // Whether anything of it belongs to Gemini's answers alone.
+    recognized: bool,
     arguments_bytes_max: usize,
-    pub(super) metered: Metered,
+    metered: Metered,
+    looked_up: LookedUp,
 }
 
 #[derive(Debug, Default)]
@@ -48,9 +53,27 @@ impl Reader {
             seed: 0,
             choices: Vec::new(),
             blocked: false,
+            judged: false,
+            recognized: false,
             arguments_bytes_max,
             metered: Metered::Absent,
+            looked_up: LookedUp::default(),
         }
+    }
+
+    /// Ends an answer that has nothing but a judgement of its prompt, whatever the judgement: nobody was let answer it.
+    pub(super) fn ends_without_candidates(&mut self, sink: &mut dyn Sink) -> bool {
+        let ends = self.judged && self.choices.is_empty() && !self.blocked;
+        if ends {
+            self.blocked = true;
+            sink.delta(0, Delta::Finish(Finish::ContentFilter));
+        }
+        ends
+    }
+
+    /// What was reported so far.
+    pub(super) fn metered(&self) -> Metered {
+        self.metered.with(self.looked_up.counted())
     }
 
     /// Whether each answer that began has ended.
@@ -65,6 +88,7 @@ impl Reader {
         if let Some(error) = response.error {
             return Err(Broken::Upstream(upstream_error(error)));
         }
+        self.recognized |= response.candidates.is_some() || response.usage_metadata.is_some();
         self.start(&response, sink);
         if let Some(usage) = response.usage_metadata {
             let metered = metered(usage.get().as_bytes());
@@ -77,6 +101,7 @@ impl Reader {
         }
         let Some(raw) = response.prompt_feedback.filter(|raw| !is_null(raw)) else { return Ok(()) };
         let feedback: PromptFeedback<'_> = as_value(raw).unwrap_or_default();
+        self.judged = true;
         if feedback.block_reason.is_some() && !self.blocked {
             self.blocked = true;
             native(0, "promptFeedback", raw.get(), sink);
@@ -116,7 +141,7 @@ impl Reader {
                 .map_err(|error| Broken::Malformed(format!("not a part of Gemini's: {error}")))?;
             choice.part(part, raw.get(), Calls { seed, bytes_max }, sink)?;
         }
-        choice.metadata(candidate, sink);
+        choice.metadata(candidate, &mut self.looked_up, sink);
         choice.finish(candidate, sink);
         Ok(())
     }
@@ -223,10 +248,12 @@ impl Choice {
         }
     }
 
-    fn metadata(&mut self, candidate: &Candidate<'_>, sink: &mut dyn Sink) {
+    fn metadata(&mut self, candidate: &Candidate<'_>, looked_up: &mut LookedUp, sink: &mut dyn Sink) {
         let index = self.index;
         if let Some(raw) = candidate.grounding_metadata.filter(|raw| has_members(raw.get())) {
-            self.grounding(&as_value(raw).unwrap_or_default(), sink);
+            let grounding = as_value(raw).unwrap_or_default();
+            looked_up.note(&grounding);
+            self.grounding(&grounding, sink);
             native(index, "groundingMetadata", raw.get(), sink);
         }
         if let Some(raw) = candidate.citation_metadata.filter(|raw| has_members(raw.get())) {
@@ -389,11 +416,15 @@ pub(super) fn read(body: &[u8], sink: &mut dyn Sink) -> Result<Metered, Broken> 
         }
         _ => reader.response(body, sink)?,
     }
-    if reader.choices.is_empty() && !reader.blocked {
-        return Err(Broken::Malformed("an answer without candidates".to_owned()));
+    if !reader.ends_without_candidates(sink) && reader.choices.is_empty() && !reader.blocked {
+        // The model had nothing to say: an answer like any other, where it is one of Gemini's at all.
+        if !reader.recognized {
+            return Err(Broken::Malformed("an answer without candidates".to_owned()));
+        }
+        sink.delta(0, Delta::Finish(Finish::Stop));
     }
     for choice in &mut reader.choices {
         choice.ended(sink);
     }
-    Ok(reader.metered)
+    Ok(reader.metered())
 }

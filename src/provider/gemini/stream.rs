@@ -56,10 +56,12 @@ impl Decoder for StreamDecoder {
                 Err(broken) => return Err(broken),
             }
         }
+        self.reader.ends_without_candidates(sink);
         Ok(if self.reader.is_complete() { DecodeEnd::Complete } else { DecodeEnd::Truncated })
     }
 
     fn metered(&self) -> Metered {
-        if self.reader.is_complete() { self.reader.metered } else { partial(self.reader.metered) }
+        let metered = self.reader.metered();
+        if self.reader.is_complete() { metered } else { partial(metered) }
     }
 }

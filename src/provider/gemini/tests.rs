@@ -402,6 +402,13 @@ fn ends_are_told_apart() {
     }
     let (seen, _) = whole(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#);
     assert!(seen[1].contains("promptFeedback") && seen[2] == "0 Finish(ContentFilter)", "{seen:?}");
+    let (seen, _) = whole(r#"{"promptFeedback":{"safetyRatings":[]},"usageMetadata":{"promptTokenCount":3}}"#);
+    assert_eq!(seen.last().unwrap(), "0 Finish(ContentFilter)", "nobody was let answer the prompt");
+    for nothing in [r#"{"candidates":[]}"#, r#"{"usageMetadata":{"promptTokenCount":3},"modelVersion":"m"}"#] {
+        let (seen, metered) = whole(nothing);
+        assert_eq!(seen.last().unwrap(), "0 Finish(Stop)", "{nothing}: the model had nothing to say");
+        assert!(metered.is_ok());
+    }
     assert!(matches!(whole("{}").1, Err(Broken::Malformed(_))));
     assert!(matches!(whole(r#"[{"error":{"code":429,"message":"slow"}}]"#).1, Err(Broken::Upstream(_))));
 }

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use memchr::memmem;
 use sha2::{Digest, Sha256};
 
 use crate::chat::{Api, Broken, Delta, Raw, Sink, Str};
+use crate::dialect::openai::CITATION;
 use crate::json;
 
 use super::reply::{Shape, list, object, text};
@@ -44,6 +46,13 @@ pub(super) struct Message<'a> {
     extra_content: Option<Raw<'a>>,
     #[serde(borrow)]
     executed_tools: Option<Raw<'a>>,
+}
+
+impl Message<'_> {
+    /// Whether it cites a page of the web.
+    pub(super) fn cites(&self) -> bool {
+        self.annotations.is_some_and(|raw| memmem::find(raw.get().as_bytes(), CITATION).is_some())
+    }
 }
 
 /// What is remembered of a choice between chunks.

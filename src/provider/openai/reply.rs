@@ -150,6 +150,7 @@ impl Reader {
         }
         let index = choice.index.and_then(|raw| json::as_u64(raw.get().as_bytes())).unwrap_or(0);
         let index = u32::try_from(index).map_err(|_| Broken::Malformed("a choice's index is too large".to_owned()))?;
+        let mut cites = false;
         let (_, state, end) = self.place(index)?;
         // Perplexity sends both: the whole message with each delta, an empty delta with the whole message.
         let said = match shape {
@@ -160,6 +161,7 @@ impl Reader {
             let message: Message<'_> = serde_json::from_str(raw.get())
                 .map_err(|error| Broken::Malformed(format!("not a message of this API: {error}")))?;
             state.read(&message, index, data, shape, sink)?;
+            cites = message.cites();
         }
         if let Some(logprobs) = choice.logprobs.filter(message::says_something) {
             message::native(index, "logprobs", logprobs, sink);
@@ -172,6 +174,9 @@ impl Reader {
             }
             let sequence = text(choice.stop_reason).map(|text| text.chars().take(WORD_CHARS_MAX).collect());
             *end = Some(End { word: word.chars().take(WORD_CHARS_MAX).collect(), sequence });
+        }
+        if cites {
+            self.counts.cites();
         }
         Ok(())
     }
