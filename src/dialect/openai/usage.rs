@@ -193,7 +193,6 @@ impl Counts {
             image_out: self.image_out.min(completion),
             cost: self.cost,
             units: Units { searches: u64::from(self.searched), ..Units::NONE },
-            ..Usage::default()
         }
     }
 }
