@@ -2,13 +2,16 @@
 
 use wide::{CmpEq, CmpLt, i8x16};
 
+/// How many bytes are looked at at once.
+pub(super) const BYTES: usize = 16;
+
 /// A kind of byte.
 pub(super) trait Kind: Copy {
     /// Whether a byte is of this kind.
     fn has(self, byte: u8) -> bool;
 
     /// The same of sixteen bytes: the bit of each that is of this kind, the first byte's the lowest.
-    fn mask(self, block: &[u8; 16]) -> u32;
+    fn mask(self, block: &[u8; BYTES]) -> u32;
 }
 
 /// A quote, a backslash or a control byte; with `ASCII` also what is above 0x7f.
@@ -23,14 +26,36 @@ pub(super) struct BracketOrQuote;
 #[inline]
 pub(super) fn find(body: &[u8], mut at: usize, kind: impl Kind) -> usize {
     let mut rest = body.get(at..).unwrap_or_default();
-    while let Some((block, more)) = rest.split_first_chunk::<16>() {
+    while let Some((block, more)) = rest.split_first_chunk::<BYTES>() {
         let mask = kind.mask(block);
         if mask != 0 {
             return at + mask.trailing_zeros() as usize;
         }
-        (rest, at) = (more, at + 16);
+        (rest, at) = (more, at + BYTES);
     }
     at + rest.iter().position(|byte| kind.has(*byte)).unwrap_or(rest.len())
+}
+
+/// The first stop in a block that is not an escape of two bytes, both of them in the block.
+#[inline]
+pub(super) fn after_escapes(block: &[u8; BYTES]) -> Option<usize> {
+    let mut mask = Stop::<true>.mask(block);
+    while mask != 0 {
+        let place = mask.trailing_zeros() as usize;
+        let escapes = block[place % BYTES] == b'\\' && block.get(place + 1).is_some_and(|letter| is_escaped(*letter));
+        if !escapes {
+            return Some(place);
+        }
+        // The backslash, and what it escapes.
+        mask &= !(0b11 << place);
+    }
+    None
+}
+
+/// Whether a backslash and this byte are an escape that JSON has.
+#[inline]
+pub(super) const fn is_escaped(letter: u8) -> bool {
+    matches!(letter, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')
 }
 
 impl<const ASCII: bool> Kind for Stop<ASCII> {
@@ -40,7 +65,7 @@ impl<const ASCII: bool> Kind for Stop<ASCII> {
     }
 
     #[inline]
-    fn mask(self, block: &[u8; 16]) -> u32 {
+    fn mask(self, block: &[u8; BYTES]) -> u32 {
         let block = lanes(block);
         // Signed: what is above 0x7f is below zero.
         let low = block.cmp_lt(each(b' '));
@@ -57,7 +82,7 @@ impl Kind for BracketOrQuote {
 
     // The two brackets and the two braces differ in one bit each.
     #[inline]
-    fn mask(self, block: &[u8; 16]) -> u32 {
+    fn mask(self, block: &[u8; BYTES]) -> u32 {
         let block = lanes(block);
         let folded = block | each(0x20);
         bits(block.cmp_eq(each(b'"')) | folded.cmp_eq(each(b'{')) | folded.cmp_eq(each(b'}')))
@@ -65,7 +90,7 @@ impl Kind for BracketOrQuote {
 }
 
 #[inline]
-fn lanes(block: &[u8; 16]) -> i8x16 {
+fn lanes(block: &[u8; BYTES]) -> i8x16 {
     i8x16::new(block.map(u8::cast_signed))
 }
 
@@ -114,6 +139,24 @@ mod tests {
             }
         }
         assert_eq!(find(b"", 0, kind), 0);
+    }
+
+    #[test]
+    fn escapes_within_a_block_are_stepped_over() {
+        for (block, place) in [
+            (b"0123456789abcdef", None),
+            (br#"\n\"\\\/89abcdef"#, None),
+            (br#"\n\"\\"789abcdef"#, Some(6)),
+            (br#"01234\u00e9bcdef"#, Some(5)),
+            (br#"0123456789abcde\"#, Some(15)),
+            (br#"0123456789abcd\""#, None),
+            (br#"\\\\\\\\\\\\\\\\"#, None),
+            (br#"\x"3456789abcdef"#, Some(0)),
+            (b"0123\n56789abcdef", Some(4)),
+            (b"\xc3\xa923456789abcdef", Some(0)),
+        ] {
+            assert_eq!(after_escapes(block), place, "{}", String::from_utf8_lossy(block));
+        }
     }
 
     #[test]

@@ -18,15 +18,30 @@ pub(super) fn space(body: &[u8], mut at: usize) -> usize {
 /// Skips a string whose opening quote stands before `at`; answers the place after the closing quote.
 #[inline]
 pub(super) fn string(body: &[u8], mut at: usize) -> Lexed {
+    // Prompts are full of escaped quotes and line ends: those are stepped over without looking at their block again.
+    while let Some(block) = body.get(at..).and_then(<[u8]>::first_chunk::<{ block::BYTES }>) {
+        at = match block::after_escapes(block) {
+            None => at + block::BYTES,
+            Some(place) if block.get(place) == Some(&b'"') => return Ok(at + place + 1),
+            Some(place) => stop(body, at + place)?,
+        };
+    }
     loop {
         at = text_end::<true>(body, at);
-        at = match body.get(at) {
+        match body.get(at) {
             Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => escape(body, at)?,
-            Some(0x80..) => beyond_ascii(body, at)?,
-            Some(_) => return Err((Flaw::Control, at)),
-            None => return Err((Flaw::Ends, at)),
-        };
+            _ => at = stop(body, at)?,
+        }
+    }
+}
+
+/// Steps over what is neither plain text nor the end of a string, if it may stand in one.
+fn stop(body: &[u8], at: usize) -> Lexed {
+    match body.get(at) {
+        Some(b'\\') => escape(body, at),
+        Some(0x80..) => beyond_ascii(body, at),
+        Some(_) => Err((Flaw::Control, at)),
+        None => Err((Flaw::Ends, at)),
     }
 }
 
@@ -50,7 +65,7 @@ fn beyond_ascii(body: &[u8], at: usize) -> Lexed {
 /// Skips one escape; a surrogate must be a whole pair.
 fn escape(body: &[u8], at: usize) -> Lexed {
     match body.get(at + 1) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+        Some(letter) if block::is_escaped(*letter) => Ok(at + 2),
         Some(b'u') => unicode_escape(body, at),
         Some(_) => Err((Flaw::Escape, at)),
         None => Err((Flaw::Ends, at + 1)),

@@ -22,6 +22,7 @@ use super::framing::{self, Framing};
 use super::gate::Gate;
 use super::guard::HEAD;
 use super::headers::Lookup;
+use super::id::new_id;
 use super::replay::{self, Shared};
 use super::sending::Sending;
 use super::{body, faults, peer};
@@ -93,7 +94,7 @@ impl Gateway {
             client_ip: client_ip(session),
             content_length: announced,
         };
-        Opened::enter(&self.gate.world(), &head, new_id(), arrived)
+        Opened::enter(&self.gate.world(), &head, new_id(arrived), arrived)
     }
 
     async fn take_body(
@@ -376,7 +377,7 @@ impl ProxyHttp for Gateway {
             Ok(_) => session.set_keepalive(None),
             Err(fault) => {
                 session.set_keepalive(None);
-                let refused = Opened::doubtful(&world, new_id(), client_ip(session), fault, arrived);
+                let refused = Opened::doubtful(&world, new_id(arrived), client_ip(session), fault, arrived);
                 self.answer_refused(session, refused).await?;
                 return Ok(true);
             }
@@ -720,22 +721,6 @@ fn unsettled_token(session: &Session, world: &World, now: Now) -> Option<String>
 
 pub(super) fn client_ip(session: &Session) -> Option<IpAddr> {
     session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip().to_canonical())
-}
-
-/// A random UUID (version 4) for an exchange; it names, it does not guard.
-fn new_id() -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    // Where the digits of each byte stand between the dashes.
-    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
-    let mut random = fastrand::u128(..).to_le_bytes();
-    random[6] = random[6] & 0x0f | 0x40;
-    random[8] = random[8] & 0x3f | 0x80;
-    let mut id = [b'-'; 36];
-    for (byte, place) in random.into_iter().zip(PLACES) {
-        id[place] = DIGITS[usize::from(byte >> 4)];
-        id[place + 1] = DIGITS[usize::from(byte & 15)];
-    }
-    str::from_utf8(&id).unwrap_or_default().to_owned()
 }
 
 /// One piece of several; the usual single one is not copied.

@@ -18,6 +18,7 @@ mod guard;
 mod handover;
 mod headers;
 mod health;
+mod id;
 mod manage;
 mod peer;
 mod plain;

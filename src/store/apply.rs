@@ -26,9 +26,14 @@ pub(super) fn apply(connection: &mut Connection, entries: &[Entry]) -> rusqlite:
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut sums = Sums::default();
-    for entry in last.into_values() {
-        put(&transaction, entry, &mut sums)?;
+    // Ids begin with the time: in their order, neighbours are written to the same page.
+    let mut last: Vec<&Entry> = last.into_values().collect();
+    last.sort_unstable_by_key(|entry| &entry.receipt.exchange);
+    let mut rows = rows::Writing::on(&transaction)?;
+    for entry in last {
+        put(&transaction, &mut rows, entry, &mut sums)?;
     }
+    drop(rows);
     sums.write(&transaction)?;
     transaction.commit()?;
     Ok(sums.accounts)
@@ -74,14 +79,19 @@ impl Place {
     }
 }
 
-fn put(transaction: &Transaction<'_>, entry: &Entry, sums: &mut Sums) -> rusqlite::Result<()> {
-    if !rows::insert(transaction, entry)? {
+fn put(
+    transaction: &Transaction<'_>,
+    rows: &mut rows::Writing<'_>,
+    entry: &Entry,
+    sums: &mut Sums,
+) -> rusqlite::Result<()> {
+    if !rows.insert(entry)? {
         let Some((stage, before)) = rows::find(transaction, &entry.receipt.exchange)? else { return Ok(()) };
         if stage > entry::stage_code(entry.stage) {
             return Ok(());
         }
         sums.add(&before, -1);
-        rows::replace(transaction, entry)?;
+        rows.replace(entry)?;
     }
     sums.add(&entry.receipt, 1);
     Ok(())

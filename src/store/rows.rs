@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::conditions::Conditions;
 use super::entry::{self, Entry};
@@ -70,17 +70,29 @@ fn statement(on_conflict: &str) -> String {
     format!("INSERT INTO spend ({columns}) VALUES ({places}) ON CONFLICT (exchange) DO {on_conflict}")
 }
 
-/// Writes a row where there is none of that exchange; whether there was none.
-pub(super) fn insert(transaction: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<bool> {
-    write(transaction, &INSERT, entry)
+/// The statements that write rows, looked up once for many.
+pub(super) struct Writing<'c> {
+    insert: CachedStatement<'c>,
+    replace: CachedStatement<'c>,
 }
 
-/// Writes a row in the place of the one there is.
-pub(super) fn replace(transaction: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<()> {
-    write(transaction, &UPDATE, entry).map(|_| ())
+impl<'c> Writing<'c> {
+    pub(super) fn on(connection: &'c Connection) -> rusqlite::Result<Self> {
+        Ok(Self { insert: connection.prepare_cached(&INSERT)?, replace: connection.prepare_cached(&UPDATE)? })
+    }
+
+    /// Writes a row where there is none of that exchange; whether there was none.
+    pub(super) fn insert(&mut self, entry: &Entry) -> rusqlite::Result<bool> {
+        write(&mut self.insert, entry)
+    }
+
+    /// Writes a row in the place of the one there is.
+    pub(super) fn replace(&mut self, entry: &Entry) -> rusqlite::Result<()> {
+        write(&mut self.replace, entry).map(|_| ())
+    }
 }
 
-fn write(transaction: &Transaction<'_>, statement: &str, entry: &Entry) -> rusqlite::Result<bool> {
+fn write(statement: &mut CachedStatement<'_>, entry: &Entry) -> rusqlite::Result<bool> {
     let Entry { stage, receipt } = entry;
     let usage = receipt.usage.usage().copied().unwrap_or_default();
     let Usage { cache_write, cache_write_1h, .. } = usage;
@@ -89,7 +101,7 @@ fn write(transaction: &Transaction<'_>, statement: &str, entry: &Entry) -> rusql
     entry::bookings(&receipt.booked, &mut booked);
     let (behalf, upstream) = (receipt.behalf.as_deref(), receipt.upstream.as_deref());
     let Manner { call, session, client_ip, first_ms, status, error, input_cost } = &receipt.manner;
-    let written = transaction.prepare_cached(statement)?.execute(params![
+    let written = statement.execute(params![
         &*receipt.exchange,
         entry::stage_code(*stage),
         entry::outcome_code(receipt.outcome),

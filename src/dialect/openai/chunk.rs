@@ -7,7 +7,7 @@ use super::Produced;
 use super::outlet::Outlet;
 
 /// Where the members lie that metering and editing need.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Chunk {
     model: Option<Span>,
     pub(super) usage: Option<Member>,
@@ -20,6 +20,10 @@ pub(super) struct Chunk {
     pub(super) finished: bool,
     pub(super) cites: bool,
     pub(super) error: bool,
+    /// The inside of the only text, if there is but one.
+    pub(super) text: Option<Span>,
+    /// The inside of what OpenAI pads a chunk with, so that its length tells nothing.
+    pub(super) noise: Option<Span>,
 }
 
 impl Chunk {
@@ -36,6 +40,7 @@ impl Chunk {
             match key.of(data) {
                 b"\"choices\"" => {
                     let choices = produced.read_choices(&mut cursor)?;
+                    chunk.text = choices.only_text().filter(|_| chunk.choices.is_none());
                     (chunk.choices, chunk.finished, chunk.cites) =
                         (Some(choices.count), choices.finished, choices.cites);
                     last_end = Some(cursor.offset());
@@ -60,7 +65,26 @@ impl Chunk {
             }
             b"\"x_groq\"" => self.x_groq = Some(member.value),
             b"\"error\"" => self.error = !json::is_null(member.value.of(data)),
+            b"\"obfuscation\"" if member.value.of(data).starts_with(b"\"") => {
+                self.noise = Some(Span { start: member.value.start + 1, end: member.value.end - 1 });
+            }
             _ => {}
+        }
+    }
+
+    /// The same members at other places, around other texts.
+    pub(super) fn moved(&self, to: impl Fn(u32) -> u32, text: Option<Span>, noise: Option<Span>) -> Self {
+        let span = |Span { start, end }| Span { start: to(start), end: to(end) };
+        let usage = self.usage.map(|Member { key, value }| Member { key: span(key), value: span(value) });
+        Self {
+            model: self.model.map(span),
+            usage,
+            before_usage: self.before_usage.map(&to),
+            after_usage: self.after_usage.map(&to),
+            x_groq: self.x_groq.map(span),
+            text,
+            noise,
+            ..*self
         }
     }
 

@@ -9,6 +9,7 @@ pub mod error;
 pub(super) mod fields;
 mod media;
 mod models;
+mod mould;
 pub(super) mod outlet;
 mod produced;
 mod reply;

@@ -3,7 +3,7 @@
 use memchr::memmem;
 
 use crate::chat::{PRODUCED_SAMPLE_BYTES_MAX, Produced};
-use crate::json::{self, Cursor};
+use crate::json::{self, Cursor, Span};
 
 use super::reply::CITATION;
 
@@ -19,11 +19,22 @@ pub(super) struct Choices {
     pub(super) finished: bool,
     /// One of them cites a page of the web.
     pub(super) cites: bool,
+    /// How many texts they say.
+    texts: u64,
+    /// Where the inside of the last one lies.
+    last_text: Span,
+}
+
+impl Choices {
+    /// Where the inside of their text lies, if there is one choice with one text.
+    pub(super) fn only_text(&self) -> Option<Span> {
+        (self.count == 1 && self.texts == 1).then_some(self.last_text)
+    }
 }
 
 impl Produced {
     /// Adds the inside of a JSON string.
-    fn add_inside(&mut self, inside: &[u8]) {
+    pub(super) fn add_inside(&mut self, inside: &[u8]) {
         // Full, or cut before: only its length counts.
         if self.sample.len() == PRODUCED_SAMPLE_BYTES_MAX || self.bytes > self.sample.len() as u64 {
             self.bytes = self.bytes.saturating_add(inside.len() as u64);
@@ -55,7 +66,7 @@ impl Produced {
         while let Some(key) = cursor.key()? {
             match key.of(cursor.text()) {
                 b"\"delta\"" | b"\"message\"" => self.read_message(cursor, choices)?,
-                b"\"text\"" => self.read_parts(cursor, 0)?,
+                b"\"text\"" => self.read_parts(cursor, 0, choices)?,
                 b"\"finish_reason\"" => choices.finished |= !json::is_null(cursor.skip()?.of(cursor.text())),
                 _ => cursor.skip().map(|_| ())?,
             }
@@ -72,12 +83,12 @@ impl Produced {
         while let Some(key) = cursor.key()? {
             match key.of(cursor.text()) {
                 b"\"content\"" | b"\"refusal\"" | b"\"tool_calls\"" | b"\"function_call\"" => {
-                    self.read_parts(cursor, 0)?;
+                    self.read_parts(cursor, 0, choices)?;
                 }
                 // Some vendors say it under both names.
                 b"\"reasoning\"" | b"\"reasoning_content\"" if !reasoned => {
                     reasoned = matches!(cursor.peek()?, b'"' | b'[');
-                    self.read_parts(cursor, 0)?;
+                    self.read_parts(cursor, 0, choices)?;
                 }
                 b"\"annotations\"" => {
                     let annotations = cursor.skip()?.of(cursor.text());
@@ -90,16 +101,18 @@ impl Produced {
     }
 
     /// A text, or parts of one: the strings under the keys that carry text.
-    fn read_parts(&mut self, cursor: &mut Cursor<'_>, depth: u32) -> Option<()> {
+    fn read_parts(&mut self, cursor: &mut Cursor<'_>, depth: u32, choices: &mut Choices) -> Option<()> {
         match cursor.peek()? {
             b'"' => {
-                let text = cursor.skip()?.of(cursor.text());
-                self.add_inside(text.get(1..text.len() - 1)?);
+                let string = cursor.skip()?;
+                choices.texts += 1;
+                choices.last_text = Span { start: string.start + 1, end: string.end - 1 };
+                self.add_inside(choices.last_text.of(cursor.text()));
             }
             b'[' if depth < PARTS_DEPTH_MAX => {
                 cursor.open_array()?;
                 while cursor.element()? {
-                    self.read_parts(cursor, depth + 1)?;
+                    self.read_parts(cursor, depth + 1, choices)?;
                 }
             }
             b'{' if depth < PARTS_DEPTH_MAX => {
@@ -107,7 +120,7 @@ impl Produced {
                 while let Some(key) = cursor.key()? {
                     match key.of(cursor.text()) {
                         b"\"text\"" | b"\"thinking\"" | b"\"function\"" | b"\"name\"" | b"\"arguments\"" => {
-                            self.read_parts(cursor, depth + 1)?;
+                            self.read_parts(cursor, depth + 1, choices)?;
                         }
                         _ => cursor.skip().map(|_| ())?,
                     }

@@ -9,6 +9,7 @@ use crate::vocabulary::{Metered, Secret};
 use crate::wire::sse;
 
 use super::chunk::Chunk;
+use super::mould::Mould;
 use super::outlet::Outlet;
 use super::usage::Counts;
 use super::{Endpoint, Produced, StreamEnd, error};
@@ -49,6 +50,7 @@ pub struct StreamReply {
     options: StreamOptions,
     decoder: sse::Decoder,
     counts: Counts,
+    mould: Mould,
     // What became of the last event: a line feed that belongs to it goes the same way.
     hidden_last: bool,
     produced: Produced,
@@ -71,6 +73,7 @@ impl StreamReply {
             decoder: sse::Decoder::new(options.event_bytes_max),
             options,
             counts: Counts::default(),
+            mould: Mould::default(),
             hidden_last: false,
             produced: Produced::default(),
             progress: Progress::default(),
@@ -112,7 +115,7 @@ impl StreamReply {
         }
         self.progress.events += 1;
         let said = self.produced.bytes;
-        let Some(mut chunk) = Chunk::read(data, &mut self.produced) else { return self.unread(event) };
+        let Some(mut chunk) = self.read(data) else { return self.unread(event) };
         self.progress.content_seen |= self.produced.bytes > said;
         self.progress.finish_seen |= chunk.finished;
         self.meter(&chunk, data);
@@ -126,6 +129,16 @@ impl StreamReply {
         }
         chunk.forget_null_usage_unless(self.options.cut_null_usage, data);
         if chunk.needs_edit(data, self.options.model_json.as_deref()) { Fate::Edit(chunk) } else { Fate::Keep }
+    }
+
+    fn read(&mut self, data: &[u8]) -> Option<Chunk> {
+        if let Some((chunk, text)) = self.mould.read(data) {
+            self.produced.add_inside(text.of(data));
+            return Some(chunk);
+        }
+        let chunk = Chunk::read(data, &mut self.produced)?;
+        self.mould.keep(data, &chunk);
+        Some(chunk)
     }
 
     fn meter(&mut self, chunk: &Chunk, data: &[u8]) {

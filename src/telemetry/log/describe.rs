@@ -99,7 +99,7 @@ fn who_and_what(closed: &ExchangeClosed<'_>, line: &mut Line<'_>) {
     }
     line.number("started_ms", closed.started_ms);
     line.word("key", key.shown());
-    line.word("endpoint", closed.endpoint.as_str());
+    line.constant("endpoint", closed.endpoint.as_str());
     if let Some(model) = closed.model_requested {
         line.text("model", model);
     }
@@ -114,7 +114,7 @@ fn who_and_what(closed: &ExchangeClosed<'_>, line: &mut Line<'_>) {
 fn how_it_ended(closed: &ExchangeClosed<'_>, line: &mut Line<'_>) {
     line.truth("stream", closed.stream);
     line.number("status", closed.status);
-    line.word("outcome", closed.outcome.as_str());
+    line.constant("outcome", closed.outcome.as_str());
     line.number("attempts", closed.attempts);
     if let Some(kind) = closed.fault {
         fault(kind, line);
@@ -130,7 +130,7 @@ fn fault(kind: Kind, line: &mut Line<'_>) {
 
 fn tokens_and_cost(closed: &ExchangeClosed<'_>, line: &mut Line<'_>) {
     if closed.usage != Metered::Absent || closed.attempts > 0 {
-        line.word("usage", usage_source(closed.usage));
+        line.constant("usage", usage_source(closed.usage));
     }
     if let Some(usage) = closed.usage.usage() {
         line.number("tokens_in", usage.prompt);

@@ -100,6 +100,13 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// A word that stands in the source: there is nothing to escape or to hide.
+    pub(super) fn constant(&mut self, name: &str, word: &'static str) {
+        self.name(name);
+        let quote = if self.form == Form::Json { "\"" } else { "" };
+        [quote, word, quote].iter().for_each(|part| self.out.push_str(part));
+    }
+
     /// A word, unless it is empty.
     pub(super) fn word_if_any(&mut self, name: &str, word: &str) {
         if !word.is_empty() {
