@@ -380,6 +380,7 @@ fn only_the_known_paths_exist_and_only_some_without_a_key() {
                 format!("{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\nContent-Length: 0\r\n\r\n");
             let answer = Client::ask(STAND.gateway.address(), request.as_bytes());
             assert!(matches!(answer.status, 404 | 405), "{method} {path}: {}", answer.status);
+            assert_eq!(answer.header("allow").is_some(), answer.status == 405, "{method} {path}");
         }
     }
 }

@@ -14,7 +14,7 @@ pub use endpoint::Endpoint;
 pub use multipart::Form;
 pub use pass::{PassCall, PassForm, PassTo, Passed, is_safe};
 pub use relay::{Progress, Relay, RelayOptions, StreamEnd};
-pub use route::{PathStream, Route, decode as decoded_name, route};
+pub use route::{PASS_METHODS, PathStream, Route, decode as decoded_name, route};
 
 use bytes::Bytes;
 

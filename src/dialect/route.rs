@@ -18,6 +18,9 @@ pub enum PathStream {
     Array,
 }
 
+/// The methods that pass through, for the `Allow` header.
+pub const PASS_METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
+
 /// What a method and a path ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -76,9 +79,7 @@ pub fn route(method: &str, path: &str, query: Option<&str>) -> Route {
     };
     let (allowed, allow) = match &route {
         Route::Call { .. } => (method == "POST", "POST"),
-        Route::Pass(_) => {
-            (matches!(method, "GET" | "POST" | "PUT" | "PATCH" | "DELETE"), "GET, POST, PUT, PATCH, DELETE")
-        }
+        Route::Pass(_) => (matches!(method, "GET" | "POST" | "PUT" | "PATCH" | "DELETE"), PASS_METHODS),
         Route::Stored(rest) if rest.ends_with("/cancel") => (method == "POST", "POST"),
         Route::Stored(rest) if rest.ends_with("/input_items") => (method == "GET", "GET"),
         Route::Stored(_) => (matches!(method, "GET" | "DELETE"), "GET, DELETE"),

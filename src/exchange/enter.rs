@@ -399,7 +399,8 @@ fn no_such_route(route: &Route) -> Result<(), Fault> {
         }
         Route::NotFound => Err(Fault::client(Kind::NotFound, "Not Found")),
         Route::MethodNotAllowed { allow } => {
-            Err(Fault::client(Kind::MethodNotAllowed, format!("Method Not Allowed: this path takes {allow}")))
+            let text = format!("Method Not Allowed: this path takes {allow}");
+            Err(Fault::client(Kind::MethodNotAllowed, text).allow(*allow))
         }
         _ => Ok(()),
     }

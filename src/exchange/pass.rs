@@ -113,7 +113,9 @@ impl Pass {
     fn covered(world: &World, head: &Head<'_>, entry: &PassThrough, index: usize, below: &str) -> Result<Self, Fault> {
         let usual = matches!(head.method, "GET" | "POST" | "PUT" | "PATCH" | "DELETE");
         if !usual || !(entry.methods.is_empty() || entry.methods.iter().any(|method| method == head.method)) {
-            return Err(Fault::client(Kind::MethodNotAllowed, "Method Not Allowed on this path"));
+            let methods =
+                if entry.methods.is_empty() { dialect::PASS_METHODS.to_owned() } else { entry.methods.join(", ") };
+            return Err(Fault::client(Kind::MethodNotAllowed, "Method Not Allowed on this path").allow(methods));
         }
         if !matches!(below, "" | "/") && !dialect::is_safe(below, false) {
             return Err(Fault::client(Kind::BadRequest, "the path could be read in two ways").param("path"));

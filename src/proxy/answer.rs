@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use pingora::Result;
@@ -155,10 +156,13 @@ impl Answer {
         answer
     }
 
-    /// `retry-after`, in whole seconds, rounded up; how to show a key.
+    /// `retry-after`, in whole seconds, rounded up; which methods are taken; how to show a key.
     pub(super) fn fault(&mut self, fault: &Fault) {
         if let Some(wait) = fault.retry_after {
             self.headers.insert(RETRY_AFTER, HeaderValue::from(seconds(wait)));
+        }
+        if let Some(methods) = fault.allow.as_deref().and_then(|methods| HeaderValue::from_str(methods).ok()) {
+            self.headers.insert(ALLOW, methods);
         }
         if matches!(fault.kind, Kind::NoKey | Kind::MalformedKey | Kind::UnknownKey) {
             self.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -110,13 +110,15 @@ pub struct Fault {
     /// What the client may read. No credential, address or upstream text that was not scrubbed.
     pub public: Cow<'static, str>,
     /// What the operator should read; never sent.
-    pub cause: Option<String>,
+    pub cause: Option<Box<str>>,
     /// The request's field at fault (OpenAI's `param`).
     pub param: Option<Cow<'static, str>>,
     /// When trying again can succeed.
     pub retry_after: Option<Duration>,
     /// What of the request was the matter.
     pub matter: Matter,
+    /// The methods that the path takes instead.
+    pub allow: Option<Box<str>>,
 }
 
 impl Fault {
@@ -136,13 +138,13 @@ impl Fault {
     }
 
     fn new(origin: Origin, kind: Kind, public: Cow<'static, str>) -> Self {
-        Self { origin, kind, public, cause: None, param: None, retry_after: None, matter: Matter::Other }
+        Self { origin, kind, public, cause: None, param: None, retry_after: None, matter: Matter::Other, allow: None }
     }
 
     /// Adds what the operator should know.
     #[must_use]
     pub fn cause(mut self, cause: impl fmt::Display) -> Self {
-        self.cause = Some(cause.to_string());
+        self.cause = Some(cause.to_string().into());
         self
     }
 
@@ -157,6 +159,13 @@ impl Fault {
     #[must_use]
     pub fn about(mut self, matter: Matter) -> Self {
         self.matter = matter;
+        self
+    }
+
+    /// Says which methods the path takes, with commas between them.
+    #[must_use]
+    pub fn allow(mut self, methods: impl Into<Box<str>>) -> Self {
+        self.allow = Some(methods.into());
         self
     }
 

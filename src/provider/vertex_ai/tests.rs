@@ -103,7 +103,7 @@ fn a_service_account_claims_a_token_and_renews_it_ahead_of_its_end() {
     // A renewal that fails leaves what there is.
     let refusal = br#"{"error":"invalid_grant","error_description":"clock"}"#;
     let fault = tokens.take(&Fetched { status: 400, body: refusal }, at(&clock, 3301)).unwrap_err();
-    assert_eq!(fault.cause.unwrap(), "the token was not given: status 400, invalid_grant: clock");
+    assert_eq!(&*fault.cause.unwrap(), "the token was not given: status 400, invalid_grant: clock");
     assert!(signed(&tokens, at(&clock, 3400)).is_some());
     assert!(tokens.want(at(&clock, 3595)).unwrap().urgent);
     assert!(signed(&tokens, at(&clock, 3601)).is_none());

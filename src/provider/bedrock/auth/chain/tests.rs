@@ -43,7 +43,7 @@ fn is_wanted(chain: &Chain, now: Now, expected: &str) {
 
 fn take(chain: &Chain, status: u16, body: &str, now: Now) -> Result<(), String> {
     let taken = chain.take(&Fetched { status, body: body.as_bytes() }, now);
-    taken.map_err(|fault| fault.cause.unwrap())
+    taken.map_err(|fault| fault.cause.unwrap().into_string())
 }
 
 fn signer(chain: &Chain, now: Now) -> Option<String> {
