@@ -56,6 +56,12 @@ pub enum Command {
     Block(Box<super::manage::BlockArguments>),
     /// Sum up what was spent, by key, model or day, out of a data directory.
     Spend(super::spend::SpendArguments),
+    /// Write keys, teams, users, budgets, models and what was spent out of a data directory, as lines of JSON.
+    ///
+    /// The directory may be in use. Keys are there by their hashes, secrets of providers as they are sealed.
+    Export(super::transfer::ExportArguments),
+    /// Read what `export` wrote into a data directory: all of it, or nothing.
+    Import(super::transfer::ImportArguments),
     /// Make, list, show, block, rotate and delete virtual keys of a running gateway.
     Key(Box<super::manage::KeyArguments>),
     /// Make, list, show, block and delete teams of a running gateway.

@@ -9,6 +9,7 @@ pub mod quickstart;
 mod run;
 mod source;
 pub mod spend;
+pub mod transfer;
 
 pub use args::{Arguments, Command, ServeArguments};
 pub use run::run;

@@ -37,6 +37,12 @@ pub fn run(arguments: Arguments) -> u8 {
         Some(Command::Mock(mock)) => crate::mock::run(*mock),
         Some(Command::Block(block)) => manage::run(&Managed::Blocks(&block), &mut io::stdout().lock()),
         Some(Command::Spend(spend)) => super::spend::run(&spend, &mut io::stdout().lock()),
+        Some(Command::Export(export)) => {
+            super::transfer::export(&export, &mut io::stdout().lock(), &mut io::stderr().lock())
+        }
+        Some(Command::Import(import)) => {
+            super::transfer::import(&import, &mut io::stdout().lock(), &mut io::stderr().lock())
+        }
         Some(Command::Key(key)) => manage::run(&Managed::Keys(&key), &mut io::stdout().lock()),
         Some(Command::Team(team)) => manage::run(&Managed::Teams(&team), &mut io::stdout().lock()),
         Some(Command::Keys { markdown }) => print_keys(markdown),

@@ -19,6 +19,7 @@ mod records;
 mod rows;
 mod schema;
 mod sums;
+pub mod transfer;
 mod worker;
 
 use std::fmt;
