@@ -1,11 +1,11 @@
 //! Levels for a scrape: what is left of limits and budgets.
 
-use super::World;
-use crate::ledger::{AccountId, Ledger};
+use super::{Deployment, World};
+use crate::ledger::{AccountId, Ledger, Part};
 use crate::policy::Level;
 use crate::routing::{Standing, Stock};
 use crate::telemetry::{Gauge, Handles, Health, Limited, Target};
-use crate::vocabulary::Now;
+use crate::vocabulary::{Now, ScopeKind};
 
 impl World {
     /// Reports what is left of every key's limits and budget, and of the global one.
@@ -40,6 +40,14 @@ impl World {
                 if let Some(left) = deployment.health.left(stock, now) {
                     out(&self.handles, Gauge::Upstream { target, of, left });
                 }
+            }
+        }
+        for (provider, _) in &routing.provider_budgets {
+            let account = AccountId::of(ScopeKind::Provider, provider, &Part::Whole);
+            let of = |deployment: &Deployment| *deployment.settings.provider == **provider;
+            let index = self.deployments.iter().position(of).and_then(|index| u32::try_from(index).ok());
+            if let Some(((left, _), index)) = self.left(account, now).zip(index) {
+                out(&self.handles, Gauge::ProviderBudget { target: Target::Deployment(index), left });
             }
         }
         if let Some((left, max)) = self.left(AccountId::Global, now) {

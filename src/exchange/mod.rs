@@ -19,6 +19,7 @@ mod charges;
 mod choice;
 mod close;
 mod course;
+mod earlier;
 mod edit;
 mod enter;
 mod estimate;

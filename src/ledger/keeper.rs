@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::counted::Counted;
 use super::receipt::Receipt;
 use super::survey::{Filter, Slice, Sum, Survey};
 
@@ -49,6 +50,14 @@ pub trait Keeper: fmt::Debug + Send + Sync {
     /// # Errors
     /// They cannot be read: why.
     fn number_of_sums(&self, survey: &Survey) -> Result<u64, String>;
+
+    /// What was counted by the labels of metrics, of all rows there ever were; nothing where nobody keeps it. Reads a file.
+    ///
+    /// # Errors
+    /// They cannot be read: why.
+    fn counted(&self) -> Result<Vec<Counted>, String> {
+        Ok(Vec::new())
+    }
 }
 
 /// Why nothing can be put on file.

@@ -9,6 +9,7 @@
 //! spent back to [`Memory::restore`].
 
 mod account;
+mod counted;
 mod hold;
 mod keeper;
 mod memory;
@@ -18,6 +19,7 @@ mod survey;
 mod window;
 
 pub use account::{AccountId, Adjustment, Part, Scope, Statement, Terms};
+pub use counted::Counted;
 pub use hold::{Hold, Settled};
 pub use keeper::{Keeper, Stage, Unwell};
 pub use memory::{Memory, Tally};

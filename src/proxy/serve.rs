@@ -97,6 +97,7 @@ pub fn serve(
 ) -> Result<(), ServeError> {
     let gate = Gate::new(settings, around).map_err(|error| ServeError(error.to_string()))?;
     refuse_open_doors(&gate, listen)?;
+    go_on_counting(&gate);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(listen.workers.max(1))
         .thread_name("tollgate")
@@ -112,6 +113,15 @@ pub fn serve(
     around.telemetry.emit(&Event::Stopped(cut), around.clock.now());
     around.telemetry.flush(Duration::from_secs(2));
     Ok(())
+}
+
+/// Gives the counters what was counted before. Without it requests are served all the same.
+fn go_on_counting(gate: &Gate) {
+    if let Err(cause) = gate.world().count_earlier() {
+        let cause = format!("counters of metrics begin at zero: {cause}");
+        let around = gate.around();
+        around.telemetry.emit(&Event::Trouble(Trouble { subject: "store", cause: &cause }), around.clock.now());
+    }
 }
 
 /// A gateway anyone can reach must know who is calling.

@@ -10,6 +10,7 @@
 
 mod apply;
 mod conditions;
+mod counted;
 mod directory;
 mod entry;
 mod journal;

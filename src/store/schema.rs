@@ -9,10 +9,11 @@ use super::{Durability, FILE, StoreError};
 
 /// Every step from an empty file, in order; one more file per change, and none is ever edited. During a hand-over the
 /// process before this one goes on writing with the form it knows: a step adds, and takes nothing away.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     include_str!("schema/0001_spend.sql"),
     include_str!("schema/0002_behalf.sql"),
     include_str!("schema/0003_records.sql"),
+    include_str!("schema/0004_counted.sql"),
 ];
 /// How long another process' commit is waited for.
 const BUSY: Duration = Duration::from_secs(5);

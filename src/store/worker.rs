@@ -16,8 +16,8 @@ use super::entry::{self, Entry};
 use super::journal::{self, Journal};
 use super::neighbour::{self, Neighbour};
 use super::records::{Adjusted, OnFile};
-use super::{Durability, Options, StoreError, directory, rows, schema, sums};
-use crate::ledger::{Filter, Keeper, Ledger, Memory, Receipt, Slice, Stage, Sum, Survey, Unwell};
+use super::{Durability, Options, StoreError, counted, directory, rows, schema, sums};
+use crate::ledger::{Counted, Filter, Keeper, Ledger, Memory, Receipt, Slice, Stage, Sum, Survey, Unwell};
 use crate::roster::Roster;
 use crate::vocabulary::{Clock, PicoUsd};
 
@@ -236,6 +236,10 @@ impl Keeper for Shared {
 
     fn number_of_sums(&self, survey: &Survey) -> Result<u64, String> {
         self.read(|connection| sums::number(connection, survey))
+    }
+
+    fn counted(&self) -> Result<Vec<Counted>, String> {
+        self.read(counted::read)
     }
 }
 

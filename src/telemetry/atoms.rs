@@ -22,8 +22,13 @@ impl<const N: usize> Default for Slots<N> {
 impl<const N: usize> Slots<N> {
     /// Counts one.
     pub(super) fn add(&self, code: u32) {
+        self.add_many(code, 1);
+    }
+
+    /// Counts several.
+    pub(super) fn add_many(&self, code: u32, many: u64) {
         if let Some(count) = self.counts.get(self.cell(code)) {
-            count.fetch_add(1, Ordering::Relaxed);
+            count.fetch_add(many, Ordering::Relaxed);
         }
     }
 

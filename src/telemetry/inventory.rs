@@ -113,6 +113,7 @@ pub(super) enum LevelRead {
     BudgetMax,
     KeyBudgetLeft,
     KeyBudgetMax,
+    ProviderBudgetLeft,
     Health,
 }
 

@@ -28,6 +28,7 @@ pub(super) enum Of {
     Upstream(Limited),
     KeyBudget,
     GlobalBudget,
+    ProviderBudget,
     Health,
 }
 
@@ -68,6 +69,11 @@ impl Level {
             Gauge::GlobalBudget { left, max } => {
                 Self { max: max.to_dollars(), ..Self::plain(Of::GlobalBudget, left.to_dollars()) }
             }
+            Gauge::ProviderBudget { target: on, left } => {
+                let provider = handles.target(on).provider.clone();
+                let of_provider = DeploymentName { provider, ..DeploymentName::default() };
+                Self { target: of_provider, ..Self::plain(Of::ProviderBudget, left.to_dollars()) }
+            }
             Gauge::Upstream { target: on, of, left } => {
                 Self { target: target(on), ..Self::plain(Of::Upstream(of), left as f64) }
             }
@@ -92,6 +98,7 @@ impl Level {
             | (LevelRead::LimitLeft, Of::Limit(_))
             | (LevelRead::UpstreamLeft, Of::Upstream(_))
             | (LevelRead::BudgetLeft, Of::KeyBudget | Of::GlobalBudget)
+            | (LevelRead::ProviderBudgetLeft, Of::ProviderBudget)
             | (LevelRead::KeyBudgetLeft, Of::KeyBudget) => Some(self.left),
             (LevelRead::LimitMax, Of::Limit(_))
             | (LevelRead::BudgetMax, Of::KeyBudget | Of::GlobalBudget)
@@ -110,7 +117,7 @@ impl Level {
             Of::Limit(Limited::Parallel) | Of::Upstream(Limited::Parallel) => "parallel",
             Of::KeyBudget => "key",
             Of::GlobalBudget => "global",
-            Of::InFlight | Of::Connections | Of::HeldBytes | Of::RetryBudget | Of::Health => "",
+            Of::InFlight | Of::Connections | Of::HeldBytes | Of::RetryBudget | Of::ProviderBudget | Of::Health => "",
         }
     }
 }

@@ -105,7 +105,7 @@ metrics! {
     "tollgate_tokens_total" Counter AT_KIND, Block(B::TokensByKind),
         "Tokens. Kinds input and output are totals; the other kinds are parts of them.";
     "tollgate_spend_usd_total" Counter AT, Block(B::Spend),
-        "US dollars charged since the process started. The ledger is exact; this is a float.";
+        "US dollars charged; with a data directory it goes on over restarts. The ledger is exact; this is a float.";
     "tollgate_wasted_spend_usd_total" Counter AT_REASON, Block(B::Wasted),
         "The part of the spend that was for nothing: attempts that another was quicker than (hedge), answers that the client left (aborted), and those that broke off or stalled (broken).";
     "tollgate_request_duration_seconds" Histogram ON, Course(C::Timed(Timed::Total, Unit::Seconds)),
@@ -226,6 +226,8 @@ metrics! {
     "litellm_remaining_api_key_budget_metric" Gauge L_KEY, Level(L::KeyBudgetLeft),
         "US dollars left of a key's budget, under LiteLLM's name.";
     "litellm_api_key_max_budget_metric" Gauge L_KEY, Level(L::KeyBudgetMax), "A key's budget, under LiteLLM's name.";
+    "litellm_provider_remaining_budget_metric" Gauge &["api_provider"], Level(L::ProviderBudgetLeft),
+        "US dollars left of a provider's budget, under LiteLLM's name.";
     "litellm_remaining_api_key_requests_for_model" Gauge L_KEY_MODEL, Level(L::LimitLeftOf(Limited::Requests)),
         "Requests left in a key's limit, under LiteLLM's name.";
     "litellm_remaining_api_key_tokens_for_model" Gauge L_KEY_MODEL, Level(L::LimitLeftOf(Limited::Tokens)),

@@ -2,9 +2,10 @@
 //!
 //! A noteworthy fact is a struct in [`event`]; [`Telemetry::emit`] writes its line and moves its counters. Label values
 //! come from configuration ([`LabelBook`]) and from enums, never from a request, so the number of series is bounded and
-//! known at start. Counters live in memory and start at zero with the process.
+//! known at start. Counters live in memory; those of requests, tokens and money begin with what is on file ([`Earlier`]).
 
 mod atoms;
+mod earlier;
 pub mod event;
 mod expose;
 mod globals;
@@ -21,6 +22,7 @@ mod sample;
 mod store;
 mod text;
 
+pub use earlier::Earlier;
 pub use event::{
     AlertOutcome, AttemptFailed, AttemptLost, ConfigRemark, ConnectionRefused, CooledDown, Endpoint, Event,
     ExchangeClosed, FellBack, Outcome, Refusal, Reloaded, Started, Trouble,

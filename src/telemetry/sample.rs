@@ -50,6 +50,13 @@ pub enum Gauge {
         /// Out of how much.
         max: PicoUsd,
     },
+    /// What is left of a provider's budget. May be negative.
+    ProviderBudget {
+        /// A deployment of the provider.
+        target: Target,
+        /// How much is left.
+        left: PicoUsd,
+    },
     /// Retries that may be made now.
     RetryBudget(u64),
     /// What a deployment's provider says is left of its own limit.

@@ -98,7 +98,7 @@ impl Block {
     }
 }
 
-fn request_code(status: u16, outcome: Outcome) -> u32 {
+pub(super) fn request_code(status: u16, outcome: Outcome) -> u32 {
     let outcome = u32::try_from(outcome.index()).unwrap_or(0) + 1;
     u32::from(kinds::common_status(status)) << 8 | outcome
 }
