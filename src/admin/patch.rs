@@ -44,6 +44,23 @@ impl<T> Patch<T> {
         self.value().is_some_and(|value| *value != T::default())
     }
 
+    /// Sets what the body leaves open: what is absent, or null.
+    pub fn otherwise(&mut self, value: Option<T>) {
+        if let (None, Some(value)) = (self.value(), value) {
+            *self = Self::Set(value);
+        }
+    }
+
+    /// The same, also where the body has its type's default: an empty list says nothing.
+    pub fn unless_said(&mut self, value: Option<T>)
+    where
+        T: Default + PartialEq,
+    {
+        if let (false, Some(value)) = (self.says(), value) {
+            *self = Self::Set(value);
+        }
+    }
+
     /// Puts an optional member of a record where the body has it.
     pub fn put<U>(self, into: &mut Option<U>)
     where
@@ -146,9 +163,16 @@ impl JsonSchema for Count {
 }
 
 /// A JSON object that is carried and not understood.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Object(pub Json);
+
+impl Default for Object {
+    /// An empty one: it says nothing.
+    fn default() -> Self {
+        Self(Json::parse("{}").unwrap_or_default())
+    }
+}
 
 impl From<Object> for Json {
     fn from(object: Object) -> Self {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::identity::JwtAuth;
+use super::making::Making;
 use super::routing::Routing;
 use crate::vocabulary::{BlockKind, KeyHash, ModelName, PicoUsd, Secret};
 
@@ -72,6 +73,8 @@ pub struct Settings {
     pub alerting: Option<Arc<Alerting>>,
     /// `general_settings.enable_jwt_auth` and `litellm_jwtauth`: tokens of an identity provider beside keys.
     pub jwt_auth: Option<Arc<JwtAuth>>,
+    /// What new keys, users and teams begin with, and what keys may not go beyond.
+    pub making: Arc<Making>,
     /// What outlives the process, and how. Read once, at the start.
     pub keeping: Keeping,
     /// Limits of the HTTP side.

@@ -187,28 +187,23 @@ impl KeyFields {
 
     /// What is given, kept and shown, and has no effect: a word for each.
     pub fn warnings(&self) -> Vec<String> {
-        let list = |names: &Patch<Vec<String>>| names.value().is_some_and(|names| !names.is_empty());
-        let object = |object: &Patch<Object>| object.value().is_some_and(|object| object.0.as_str().trim() != "{}");
-        let inert = [
-            ("guardrails", list(&self.guardrails)),
-            ("policies", list(&self.policies)),
-            ("prompts", list(&self.prompts)),
-            ("allowed_cache_controls", list(&self.allowed_cache_controls)),
-            ("access_group_ids", list(&self.access_group_ids)),
-            ("allowed_passthrough_routes", list(&self.allowed_passthrough_routes)),
-            ("config", object(&self.config)),
-            ("permissions", object(&self.permissions)),
-            ("object_permission", object(&self.object_permission)),
-            ("router_settings", object(&self.router_settings)),
-            ("tag_rpm_limit", object(&self.tag_rpm_limit)),
-            ("mcp_rpm_limit", object(&self.mcp_rpm_limit)),
+        check::inert([
+            ("guardrails", self.guardrails.says()),
+            ("policies", self.policies.says()),
+            ("prompts", self.prompts.says()),
+            ("allowed_cache_controls", self.allowed_cache_controls.says()),
+            ("access_group_ids", self.access_group_ids.says()),
+            ("allowed_passthrough_routes", self.allowed_passthrough_routes.says()),
+            ("config", self.config.says()),
+            ("permissions", self.permissions.says()),
+            ("object_permission", self.object_permission.says()),
+            ("router_settings", self.router_settings.says()),
+            ("tag_rpm_limit", self.tag_rpm_limit.says()),
+            ("mcp_rpm_limit", self.mcp_rpm_limit.says()),
             ("tpd_limit", self.tpd_limit.value().is_some()),
-            ("soft_budget", self.soft_budget.value().is_some()),
-            ("auto_rotate", self.auto_rotate.value() == Some(&true)),
-            ("send_invite_email", self.send_invite_email.value() == Some(&true)),
-        ];
-        let given = inert.into_iter().filter(|(_, given)| *given);
-        given.map(|(name, _)| format!("{name}: kept and shown, without effect here")).collect()
+            ("auto_rotate", self.auto_rotate.says()),
+            ("send_invite_email", self.send_invite_email.says()),
+        ])
     }
 
     /// Lays the body upon a record. What was spent is no part of it.

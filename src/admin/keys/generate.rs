@@ -61,6 +61,7 @@ pub fn generate_for(
 fn prepare(ask: &Ask<'_>, mut body: KeyFields) -> Result<(String, Key, Option<PicoUsd>), Refusal> {
     body.check()?;
     own_by_default(ask, &mut body);
+    body.made(&ask.world.settings.making)?;
     let plain = match body.key.value() {
         Some(key) => make::own(key)?,
         None => make::random()?,

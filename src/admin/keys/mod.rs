@@ -1,5 +1,6 @@
 //! `/key/*`: virtual keys made, shown, changed, switched off, replaced and taken away.
 
+mod bounded;
 mod fields;
 mod generate;
 mod info;

@@ -12,13 +12,14 @@ use crate::vocabulary::KeyHash;
 
 /// The key in the path, in the body, or the caller's own.
 pub(super) fn regenerate(ask: &Ask<'_>) -> Result<Reply, Refusal> {
-    let body: KeyFields = if ask.body.trim_ascii().is_empty() { KeyFields::default() } else { ask.read()? };
+    let mut body: KeyFields = if ask.body.trim_ascii().is_empty() { KeyFields::default() } else { ask.read()? };
     let named = match (ask.path.first(), body.key.value()) {
         (Some(named), _) | (None, Some(named)) => named.clone(),
         (None, None) => ask.actor.key().map(|key| key.token.to_string()).ok_or_else(|| Refusal::missing("key"))?,
     };
     let writer = ask.write()?;
     body.check()?;
+    body.changed(&ask.world.settings.making)?;
     let before = meant(ask, &named)?;
     if (body.blocked.is_given() || body.spend.is_given()) && !administers(ask, &before) {
         return Err(Refusal::forbidden(

@@ -41,8 +41,9 @@ fn change(ask: &Ask<'_>, writer: &Writer<'_>, body: KeyFields) -> Result<Updated
     Ok(Updated { key: named, warnings, row: WholeKeyRow::of(ask.world, &key, ask.now) })
 }
 
-fn changed(ask: &Ask<'_>, named: &str, body: KeyFields) -> Result<(Key, Vec<Adjustment>), Refusal> {
+fn changed(ask: &Ask<'_>, named: &str, mut body: KeyFields) -> Result<(Key, Vec<Adjustment>), Refusal> {
     body.check()?;
+    body.changed(&ask.world.settings.making)?;
     let before = meant(ask, named)?;
     if (body.blocked.is_given() || body.spend.is_given()) && !administers(ask, &before) {
         return Err(Refusal::forbidden(

@@ -31,6 +31,7 @@ pub(super) struct Made {
 
 pub(super) fn new(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let mut body: TeamFields = ask.read()?;
+    body.made(&ask.world.settings.making.team);
     body.check()?;
     let writer = ask.write()?;
     let team_id = body.team_id.value().cloned().unwrap_or_else(new_id);

@@ -10,6 +10,7 @@ use crate::admin::check::{self, Limit};
 use crate::admin::keys::{OneModel, carry};
 use crate::admin::patch::{Count, Object, Patch};
 use crate::admin::reply::Refusal;
+use crate::config::NewTeam;
 use crate::roster::{Team, TeamRole};
 use crate::vocabulary::PicoUsd;
 
@@ -183,6 +184,17 @@ impl TeamFields {
         permissions(self.team_member_permissions.value().into_iter().flatten())
     }
 
+    /// Fills what the body of a new team leaves open.
+    pub(super) fn made(&mut self, new: &NewTeam) {
+        let NewTeam { allowance, models, permissions } = new;
+        self.max_budget.otherwise(allowance.max_budget);
+        self.budget_duration.otherwise(allowance.budget_duration.clone());
+        self.rpm_limit.otherwise(allowance.rpm_limit.map(Count));
+        self.tpm_limit.otherwise(allowance.tpm_limit.map(Count));
+        self.models.unless_said(models.clone());
+        self.team_member_permissions.otherwise(permissions.clone());
+    }
+
     /// Whether the body says what binds the team: that is for those above it, not for its own admins.
     pub(super) fn binds(&self) -> bool {
         self.bounds().is_given()
@@ -233,7 +245,6 @@ impl TeamFields {
     /// What is given, kept and shown, and has no effect: a word for each.
     pub(super) fn warnings(&self) -> Vec<String> {
         check::inert([
-            ("soft_budget", self.soft_budget.says()),
             ("guardrails", self.guardrails.says()),
             ("policies", self.policies.says()),
             ("prompts", self.prompts.says()),

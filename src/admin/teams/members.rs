@@ -9,6 +9,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::available;
 use super::change::{row, taken};
 use super::fields::{MemberFields, MemberRole};
 use super::join::Joining;
@@ -144,7 +145,11 @@ pub(super) fn add(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     few_enough(named.len())?;
     let bounds = Allowance { max_budget: max_budget_in_team, budget_duration, rpm_limit, tpm_limit }.bounds()?;
     let writer = ask.write()?;
-    let team = meant(ask, &team_id, May::Lead)?;
+    let plain = bounds.is_open() && !allowed_models.is_given();
+    let team = match available::joined(ask, &team_id, &named).filter(|_| plain) {
+        Some(team) => team,
+        None => meant(ask, &team_id, May::Lead)?,
+    };
     let mut joining = Joining::new(ask, &team).with(bounds, allowed_models.value().cloned().unwrap_or_default());
     let added = named.iter().map(|member| joining.add(member)).collect::<Result<Vec<_>, _>>()?;
     ask.commit(&writer, Action::Plain, joining.into_changes())?;

@@ -1,8 +1,10 @@
 //! `/team/*`: teams and who is in them, made, shown, changed, switched off and taken away.
 //!
 //! Who may do what: an administrator everything; an admin of an organization everything to its teams; an admin of a team
-//! manages its members and what these may do; a member, and whoever shows a key of the team, sees it.
+//! manages its members and what these may do; a member, and whoever shows a key of the team, sees it; a user joins a team
+//! that the configuration opens to all.
 
+mod available;
 mod change;
 mod fields;
 mod join;
@@ -44,6 +46,8 @@ pub(super) static ROUTES: &[Route] = &[
     Route::get("/v2/team/list", Needs::AnyKey, "List teams in pages", list::pages)
         .query(list::PAGES)
         .gives::<list::Paged>(),
+    Route::get("/team/available", Needs::AnyKey, "List teams that the caller may join", available::available)
+        .gives::<Vec<TeamRow>>(),
     Route::post("/team/member_add", Needs::Member, "Add users to a team", members::add)
         .takes::<members::Adding>()
         .gives::<members::Added>(),

@@ -15,6 +15,7 @@ use crate::admin::check::{self, Limit};
 use crate::admin::keys::{OneModel, carry};
 use crate::admin::patch::{Count, Object, Patch};
 use crate::admin::reply::Refusal;
+use crate::config::NewUser;
 use crate::roster::{Role, TeamRole, User};
 use crate::vocabulary::PicoUsd;
 
@@ -112,6 +113,19 @@ pub(super) enum UserRole {
     Team,
     /// A customer.
     Customer,
+}
+
+impl UserRole {
+    /// The role of that name, of those that a configuration gives.
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "proxy_admin" => Some(Self::ProxyAdmin),
+            "proxy_admin_viewer" => Some(Self::ProxyAdminViewer),
+            "internal_user" => Some(Self::InternalUser),
+            "internal_user_viewer" => Some(Self::InternalUserViewer),
+            _ => None,
+        }
+    }
 }
 
 impl From<UserRole> for Role {
@@ -236,6 +250,25 @@ impl UserFields {
         self.user_email.value().map_or(Ok(()), |email| is_email(email))
     }
 
+    /// Fills what the body of a new user leaves open.
+    pub(super) fn made(&mut self, new: &NewUser) {
+        let NewUser { user_role, allowance, models, max_budget, budget_duration, .. } = new;
+        self.user_role.otherwise(user_role.as_deref().and_then(UserRole::parse));
+        if self.budget_id.value().is_none() {
+            self.max_budget.otherwise(allowance.max_budget);
+            self.budget_duration.otherwise(allowance.budget_duration.clone());
+        }
+        self.rpm_limit.otherwise(allowance.rpm_limit.map(Count));
+        self.tpm_limit.otherwise(allowance.tpm_limit.map(Count));
+        self.models.unless_said(models.clone());
+        let plain =
+            matches!(self.user_role.value(), None | Some(UserRole::InternalUser | UserRole::InternalUserViewer));
+        if plain && self.max_budget.value().is_none() && self.budget_id.value().is_none() {
+            self.max_budget.otherwise(*max_budget);
+            self.budget_duration.otherwise(budget_duration.clone());
+        }
+    }
+
     /// Whether the body says more than what a user may say of oneself: a name, and words.
     pub(super) fn is_for_admins(&self) -> bool {
         let Self { user_email, user_role, sso_user_id, models, blocked, budget_id, spend, user_id, .. } = self;
@@ -257,7 +290,6 @@ impl UserFields {
     /// What is given, kept and shown, and has no effect: a word for each.
     pub(super) fn warnings(&self) -> Vec<String> {
         check::inert([
-            ("soft_budget", self.soft_budget.says()),
             ("object_permission", self.object_permission.says()),
             ("policies", self.policies.says()),
             ("guardrails", self.guardrails.says()),

@@ -16,7 +16,7 @@ use crate::admin::keys::{self, KeyFields, WholeKeyRow};
 use crate::admin::patch::Patch;
 use crate::admin::reply::{Refusal, Reply};
 use crate::ledger::Adjustment;
-use crate::roster::{Bounds, Moment, OrganizationMember, Role, TeamMember, User};
+use crate::roster::{Bounds, Moment, OrganizationMember, Role, TeamMember, TeamRole, User};
 use crate::vocabulary::{KeyHash, PicoUsd, ScopeKind};
 
 /// What `/user/new` gives: the user's row, and the key, once, if one was made.
@@ -37,8 +37,9 @@ pub(super) struct Made {
 }
 
 pub(super) fn new(ask: &Ask<'_>) -> Result<Reply, Refusal> {
-    let body: UserFields = ask.read()?;
+    let mut body: UserFields = ask.read()?;
     body.check()?;
+    body.made(&ask.world.settings.making.user);
     let writer = ask.write()?;
     let (id, email) = (body.user_id.value(), body.user_email.value());
     if let Some(id) = id.filter(|id| ask.roster().users.has(id.as_str())) {
@@ -46,7 +47,8 @@ pub(super) fn new(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     }
     let mut user = stranger(ask, id.map(String::as_str), email.map(String::as_str))?;
     let organizations = organizations(ask, &body)?;
-    let teams = teams(ask, &body, &user)?;
+    let mut teams = teams(ask, &body, &user)?;
+    teams.extend(default_teams(ask, &body, &user));
     let key = wants_key(ask, &body).then(|| key_fields(&body, &user));
     let (spend, warnings) = (body.spend.value().copied(), body.warnings());
     body.lay_upon(&mut user);
@@ -139,15 +141,30 @@ fn teams(ask: &Ask<'_>, body: &UserFields, user: &User) -> Result<Vec<TeamMember
     named.map(|team| in_team(ask, team, user)).collect()
 }
 
+/// The teams that the configuration puts every new user into, where the request names none.
+fn default_teams(ask: &Ask<'_>, body: &UserFields, user: &User) -> Vec<TeamMember> {
+    if body.teams.is_given() {
+        return Vec::new();
+    }
+    let known = ask.world.settings.making.user.teams.iter().filter(|team| ask.roster().teams.has(team.as_str()));
+    let plain = |team: &String| InTeam { team_id: team.clone(), role: TeamRole::User, max_budget_in_team: None };
+    known.map(|team| member(ask, &plain(team), user)).collect()
+}
+
 fn in_team(ask: &Ask<'_>, named: &InTeam, user: &User) -> Result<TeamMember, Refusal> {
-    let InTeam { team_id, role, max_budget_in_team } = named;
+    let InTeam { team_id, .. } = named;
     if !ask.roster().teams.has(team_id.as_str()) {
         return Err(Refusal::told(404, format_args!("Team not found, passed team_id={}", check::Quoted(team_id))));
     }
     if !ask.actor.leads(ask.roster(), team_id) {
         return Err(Refusal::forbidden(format!("User is not an admin of team={team_id}.")));
     }
-    Ok(TeamMember {
+    Ok(member(ask, named, user))
+}
+
+fn member(ask: &Ask<'_>, named: &InTeam, user: &User) -> TeamMember {
+    let InTeam { team_id, role, max_budget_in_team } = named;
+    TeamMember {
         team_id: team_id.clone(),
         user_id: user.user_id.clone(),
         user_email: user.user_email.clone(),
@@ -155,7 +172,7 @@ fn in_team(ask: &Ask<'_>, named: &InTeam, user: &User) -> Result<TeamMember, Ref
         bounds: Bounds { max_budget: *max_budget_in_team, ..Bounds::default() },
         stamp: ask.stamp(),
         ..TeamMember::default()
-    })
+    }
 }
 
 /// A new user has spent nothing, or what the body says, whoever had the id before.

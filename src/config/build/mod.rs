@@ -8,6 +8,7 @@ mod deployment;
 mod identity;
 mod keeping;
 mod limits;
+mod making;
 mod pass;
 mod routing;
 mod secret;
@@ -105,6 +106,7 @@ impl Build<'_> {
             jwt_auth: self.jwt_auth().map(std::sync::Arc::new),
             metrics_auth: truth(self.litellm, "require_auth_for_metrics_endpoint"),
             key_header: text(self.general, "litellm_key_header_name").map(|name| name.to_ascii_lowercase()),
+            making: std::sync::Arc::new(self.making()),
             admin: self.admin(),
             keeping: self.keeping(),
             http: limits::http(self.general),

@@ -12,6 +12,9 @@ pub(in crate::config) fn is_foreign(section: &str, name: &str) -> bool {
         "general_settings.pass_through_endpoints[]" => PASS_THROUGH,
         "virtual_keys[]" => VIRTUAL_KEY,
         "general_settings.alerting_args" => ALERTING_ARGS,
+        "litellm_settings.default_key_generate_params" => DEFAULT_KEY,
+        "litellm_settings.default_internal_user_params" => DEFAULT_USER,
+        "litellm_settings.default_team_params" => DEFAULT_TEAM,
         "general_settings.litellm_jwtauth" => JWT_AUTH,
         "general_settings.litellm_jwtauth.issuers[]" => JWT_ISSUER,
         "general_settings.litellm_jwtauth.scope_mappings[]" => "routes",
@@ -98,6 +101,16 @@ const ALERTING_ARGS: &str = "daily_report_frequency daily_spend_per_user_thresho
     max_outage_alert_list_size minor_outage_alert_threshold monthly_spend_per_user_threshold outage_alert_ttl \
     region_outage_alert_ttl report_check_interval";
 
+/// In `default_key_generate_params`.
+const DEFAULT_KEY: &str =
+    "allowed_cache_controls guardrails key_alias object_permission permissions policies soft_budget";
+
+/// In `default_internal_user_params`.
+const DEFAULT_USER: &str = "auto_create_key metadata send_invite_email sso_user_id user_alias user_email user_id";
+
+/// In `default_team_params`.
+const DEFAULT_TEAM: &str = "guardrails metadata object_permission organization_id";
+
 /// In `litellm_jwtauth`.
 const JWT_AUTH: &str = "agent_id_jwt_field auto_register_map_existing_key custom_validate fallback_to_db_teams \
     id_jag_requesting_apps jwt_client_id_field jwt_litellm_role_map mcp_client_id_jwt_field oidc_userinfo_cache_ttl \
@@ -120,9 +133,9 @@ const LITELLM: &str = "\
     common_cloud_provider_auth_params \
     custom_prometheus_metadata_labels custom_prometheus_tags \
     custom_prompt_dict datadog_llm_observability_params datadog_params datadog_use_v1 \
-    default_in_memory_ttl default_internal_user_params default_key_generate_params \
+    default_in_memory_ttl \
     default_key_max_budget_alert_emails default_max_internal_user_budget default_redis_batch_cache_expiry \
-    default_redis_ttl default_soft_budget default_team_params default_team_settings disable_add_prefix_to_prompt \
+    default_redis_ttl default_soft_budget default_team_settings disable_add_prefix_to_prompt \
     disable_add_transform_inline_image_block disable_add_user_agent_to_request_tags disable_aiohttp_transport \
     disable_aiohttp_trust_env disable_anthropic_gemini_context_caching_transform disable_copilot_system_to_assistant \
     disable_end_user_cost_tracking disable_end_user_cost_tracking_prometheus_only disable_hf_tokenizer_download \
@@ -136,12 +149,12 @@ const LITELLM: &str = "\
     forward_traceparent_to_llm_provider gcs_pub_sub_use_v1 gdc_api_base gemini_live_defer_setup generic_api_use_v1 \
     generic_logger_headers global_bitbucket_config global_disable_no_log_param global_gitlab_config \
     google_moderation_confidence_threshold guardrail_name_config_map guardrails http2 \
-    include_cost_in_streaming_usage initialized_langfuse_clients input_callback internal_user_budget_duration \
+    include_cost_in_streaming_usage initialized_langfuse_clients input_callback \
     json_logs key_alias_pattern key_generation_settings langfuse_default_tags langfuse_enable_update_trace_keys \
     langsmith_batch_size llamaguard_model_name llamaguard_unsafe_content_categories llm_guard_mode \
     log_auth_failure_key_identity log_client_error_tracebacks log_raw_request_response logged_real_time_event_types \
     logging longer_context_model_fallback_dict \
-    max_internal_user_budget max_tokens max_ui_session_budget max_user_budget mcp_servers mcp_tool_search \
+    max_tokens max_ui_session_budget max_user_budget mcp_servers mcp_tool_search \
     model_fallbacks model_group_settings models_by_provider modify_params network_mock newrelic_params \
     num_retries_per_request openai_moderations_model_name openai_system_messages_first otel_tenant_destination_mode \
     output_parse_pii overwrite_user_with_key_hash pointfive_params predibase_tenant_id presidio_ad_hoc_recognizers \
@@ -160,7 +173,7 @@ const LITELLM: &str = "\
     skip_system_message_in_guardrail skip_tool_message_in_guardrail sse_keepalive_ping_interval_seconds \
     ssl_certificate ssl_ecdh_curve ssl_security_level standard_logging_payload_excluded_fields store_audit_logs \
     strip_anthropic_total_tokens suppress_debug_info telemetry token turn_off_message_logging \
-    upperbound_key_generate_params use_aiohttp_transport use_chat_completions_url_for_anthropic_messages use_client \
+    use_aiohttp_transport use_chat_completions_url_for_anthropic_messages use_client \
     use_litellm_proxy user_url_allowed_hosts user_url_validation validate_end_user_id_in_db \
     vector_store_index_registry vector_store_registry vector_store_search_failure_mode vertex_ai_safety_settings \
     vertex_location vertex_project zerobus_params";

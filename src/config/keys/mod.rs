@@ -7,6 +7,7 @@ mod foreign;
 mod general;
 mod identity;
 mod litellm;
+mod making;
 mod parameters;
 mod refused;
 mod router;
@@ -33,6 +34,7 @@ pub(super) const ALL: &[&[Key]] = &[
     deployment::INFO,
     credential::KEYS,
     litellm::KEYS,
+    making::KEYS,
     router::KEYS,
     general::KEYS,
     general::PASS_THROUGH,
