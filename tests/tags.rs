@@ -123,3 +123,35 @@ fn an_access_group_says_which_models_a_key_may_name() {
         assert_eq!(answer.status, status, "{method} {path} {body}: {}", answer.text());
     }
 }
+
+#[test]
+fn access_groups_have_litellms_newer_paths_too() {
+    let rig = rig("tags-unified");
+    let admin = admin(&rig);
+    let body = r#"{"access_group_name":"small","description":"Cheap ones","access_model_names":["chat"]}"#;
+    let made = admin.post("/v1/access_group", body);
+    assert_eq!((made.status, made.at("access_group_id")), (201, "small".to_owned()), "{}", made.text());
+    assert_eq!(admin.post("/v1/access_group", body).status, 409);
+    let key = admin.done("/key/generate", r#"{"models":["small"]}"#);
+    assert_eq!(["chat", "other"].map(|model| chat(&rig, &key.at("key"), model, "t").status), [200, 403]);
+    let shown = admin.get("/v1/access_group/small");
+    assert_eq!(
+        [shown.at("description"), shown.at("access_model_names.0"), shown.at("assigned_key_ids.0")],
+        ["Cheap ones".to_owned(), "chat".to_owned(), key.at("token")]
+    );
+    let changed = admin.send("PUT", "/v1/access_group/small", r#"{"access_model_names":["other"]}"#);
+    assert_eq!((changed.status, changed.at("description")), (200, "Cheap ones".to_owned()), "{}", changed.text());
+    assert_eq!(["chat", "other"].map(|model| chat(&rig, &key.at("key"), model, "t").status), [403, 200]);
+    assert_eq!(admin.get("/access_group/small/info").at("model_names.0"), "other", "the same group under both paths");
+    for (body, told) in [
+        (r#"{"assigned_team_ids":["t"]}"#, "name the group among the models of the team"),
+        (r#"{"access_model_names":["nobody"]}"#, "Model(s) not found"),
+        (r#"{"access_group_name":"large"}"#, "keeps its name"),
+    ] {
+        let refused = admin.send("PUT", "/v1/access_group/small", body);
+        assert!(refused.status == 400 && refused.text().contains(told), "{body}: {}", refused.text());
+    }
+    assert_eq!(admin.get("/v1/access_group").at("0.access_group_name"), "small");
+    assert_eq!(admin.send("DELETE", "/v1/access_group/small", "").status, 200);
+    assert_eq!(admin.get("/v1/access_group/small").status, 404);
+}

@@ -97,7 +97,7 @@ fn deployments(ask: &Ask<'_>, names: &[String]) -> usize {
 }
 
 /// The access groups that deployments of the configuration say they are in (`model_info.access_groups`).
-fn declared(ask: &Ask<'_>) -> Vec<String> {
+pub(super) fn declared(ask: &Ask<'_>) -> Vec<String> {
     let deployments = ask.world.settings.deployments.iter();
     let mut names: Vec<_> = deployments.flat_map(|deployment| deployment.access_groups.iter().cloned()).collect();
     names.sort_unstable();
@@ -115,7 +115,7 @@ fn declared_models(ask: &Ask<'_>, group: &str) -> Vec<String> {
 }
 
 /// Names of model groups that are served, each once.
-fn served(ask: &Ask<'_>, mut names: Vec<String>) -> Result<Vec<String>, Refusal> {
+pub(super) fn served(ask: &Ask<'_>, mut names: Vec<String>) -> Result<Vec<String>, Refusal> {
     if names.is_empty() {
         return Err(Refusal::bad("model_names list is required and cannot be empty"));
     }
@@ -136,7 +136,7 @@ fn new(ask: &Ask<'_>) -> Result<Reply, Refusal> {
         let text = format!("Access group {} already exists", Cut(&access_group));
         return Err(Refusal::told(409, text));
     }
-    let group = AccessGroup { access_group, model_names, stamp: ask.stamp() };
+    let group = AccessGroup { access_group, model_names, description: None, stamp: ask.stamp() };
     ask.commit(&writer, Action::Plain, vec![put(group.clone())])?;
     done(ask, group)
 }

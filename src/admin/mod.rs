@@ -57,6 +57,7 @@ mod operate;
 mod organizations;
 pub mod page;
 pub mod patch;
+mod providers;
 pub mod query;
 pub mod reply;
 pub mod route;
@@ -68,6 +69,7 @@ pub mod table;
 mod tags;
 pub mod teams;
 pub mod told;
+mod unified_groups;
 pub mod users;
 
 pub use actor::{Actor, Needs};

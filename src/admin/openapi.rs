@@ -191,7 +191,7 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> BTreeMap<String,
         "/metrics" => BTreeMap::from([("text/plain", Media { schema: json_schema!({ "type": "string" }) })]),
         _ => json((route.gives)(generator)),
     };
-    let mut all = BTreeMap::from([(200, Response { description: "Done", content: Some(content) })]);
+    let mut all = BTreeMap::from([(route.status, Response { description: "Done", content: Some(content) })]);
     let mut add = |status, description, schema| {
         all.insert(status, Response { description, content: Some(json(schema)) });
     };

@@ -66,13 +66,15 @@ pub struct Route {
     pub takes: Option<SchemaOf>,
     /// What it gives.
     pub gives: SchemaOf,
+    /// The status of that.
+    pub status: u16,
     /// Who answers.
     pub answers: Answers,
 }
 
 impl Route {
     const fn new(method: Method, path: &'static str, needs: Needs, summary: &'static str, answers: Answers) -> Self {
-        Self { method, path, needs, summary, query: &[], takes: None, gives: anything, answers }
+        Self { method, path, needs, summary, query: &[], takes: None, gives: anything, status: 200, answers }
     }
 
     /// A route that is read.
@@ -111,6 +113,12 @@ impl Route {
     #[must_use]
     pub const fn gives<T: JsonSchema>(self) -> Self {
         Self { gives: schema_of::<T>, ..self }
+    }
+
+    /// Says with which status that comes.
+    #[must_use]
+    pub const fn status(self, status: u16) -> Self {
+        Self { status, ..self }
     }
 
     /// The names in the path, in order.

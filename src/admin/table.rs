@@ -2,8 +2,8 @@
 
 use super::route::{self, Found, Route};
 use super::{
-    about, access_groups, audit, block, budgets, credentials, customers, keys, models, operate, organizations, spend,
-    stored_models, tags, teams, users,
+    about, access_groups, audit, block, budgets, credentials, customers, keys, models, operate, organizations,
+    providers, spend, stored_models, tags, teams, unified_groups, users,
 };
 
 /// The rows, one list per subject. A new subject is one more list.
@@ -18,6 +18,8 @@ static TABLE: &[&[Route]] = &[
     organizations::ROUTES,
     tags::ROUTES,
     access_groups::ROUTES,
+    unified_groups::ROUTES,
+    providers::ROUTES,
     stored_models::ROUTES,
     credentials::ROUTES,
     audit::ROUTES,

@@ -46,6 +46,9 @@ pub struct AccessGroup {
     pub access_group: String,
     /// The model groups in it.
     pub model_names: Vec<String>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "default")]
+    pub description: Option<String>,
     /// Who made it, and when.
     #[serde(flatten)]
     pub stamp: Stamp,

@@ -10,6 +10,7 @@ mod log;
 mod logs;
 mod period;
 mod report;
+mod reset;
 mod sight;
 mod totals;
 
@@ -70,6 +71,8 @@ pub(super) static ROUTES: &[Route] = &[
         .gives::<Vec<global::OfCustomer>>(),
     Route::get("/global/spend/report", Needs::Viewer, "Sum spend by day and team, customer or key", report::report)
         .query(report::QUERY),
+    Route::post("/global/spend/reset", Needs::Admin, "Set back what all keys and teams have spent", reset::reset)
+        .gives::<reset::Done>(),
     Route::get("/global/activity", Needs::Viewer, "Count requests and tokens by day", global::activity)
         .query(PERIOD)
         .gives::<global::Activity>(),
