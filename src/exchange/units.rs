@@ -49,7 +49,8 @@ fn lookups(request: &Request) -> (u64, u64) {
     let offers = |names: &[&str]| names.iter().any(|name| memmem::find(tools, name.as_bytes()).is_some());
     let searches = offers(&["web_search", "google_search", "googleSearch", "WebSearch"])
         || request.document.find(&request.body, "web_search_options").is_some()
-        || request.model.as_str().contains("search");
+        // Of OpenAI's: they always search.
+        || request.model.as_str().contains("-search-");
     let held = |some: bool| if some { LOOKUPS_HELD } else { 0 };
     (held(searches), held(offers(&["google_maps", "googleMaps"])))
 }

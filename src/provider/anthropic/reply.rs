@@ -21,6 +21,14 @@ struct Message<'a> {
     error: Option<Raw<'a>>,
     #[serde(borrow)]
     context_management: Option<Raw<'a>>,
+    #[serde(borrow)]
+    stop_reason: Option<Str<'a>>,
+    #[serde(borrow)]
+    stop_sequence: Option<Str<'a>>,
+    #[serde(borrow)]
+    stop_details: Option<Raw<'a>>,
+    #[serde(borrow)]
+    container: Option<Raw<'a>>,
 }
 
 /// Reads a whole answer.
@@ -30,7 +38,6 @@ struct Message<'a> {
 pub fn read(body: &[u8], sink: &mut dyn Sink) -> Result<Metered, Broken> {
     let malformed = |error: serde_json::Error| Broken::Malformed(format!("a message: {error}"));
     let message: Message<'_> = serde_json::from_slice(body).map_err(malformed)?;
-    let ending: Ending<'_> = serde_json::from_slice(body).map_err(malformed)?;
     if message.error.is_some() || message.kind.as_deref() == Some("error") {
         return Err(said::upstream(message.error));
     }
@@ -43,7 +50,8 @@ pub fn read(body: &[u8], sink: &mut dyn Sink) -> Result<Metered, Broken> {
         told.block(block, sink)?;
     }
     said::member("context_management", message.context_management, sink);
-    ending.tell(sink);
+    let Message { stop_reason, stop_sequence, stop_details, container, .. } = message;
+    Ending { stop_reason, stop_sequence, stop_details, container }.tell(sink);
     Ok(message.usage.map_or(Metered::Absent, |usage| anthropic::metered(usage.get().as_bytes())))
 }
 
@@ -57,12 +65,20 @@ struct Told {
 
 impl Told {
     fn block(&mut self, json: Raw<'_>, sink: &mut dyn Sink) -> Result<(), Broken> {
-        let kind = said::kind_of(json).unwrap_or_default();
-        if !said::is_known(&kind) {
-            said::native(&kind, json.get(), sink);
-            return Ok(());
-        }
-        let block = said::block(json)?;
+        // What is not understood may have members of the same names and other types.
+        let block = match said::block(json) {
+            Ok(block) if said::is_known(&block.kind) => block,
+            read => {
+                let kind = said::kind_of(json).unwrap_or_default();
+                return match read {
+                    Err(broken) if said::is_known(&kind) => Err(broken),
+                    _ => {
+                        said::native(&kind, json.get(), sink);
+                        Ok(())
+                    }
+                };
+            }
+        };
         match &*block.kind {
             "text" => {
                 let text = block.text.as_deref().unwrap_or_default();

@@ -89,13 +89,13 @@ pub(super) fn cite(citation: &str, start: u64, end: u64, sink: &mut dyn Sink) {
 #[derive(Default, Deserialize)]
 pub(super) struct Ending<'a> {
     #[serde(borrow)]
-    stop_reason: Option<Str<'a>>,
+    pub(super) stop_reason: Option<Str<'a>>,
     #[serde(borrow)]
-    stop_sequence: Option<Str<'a>>,
+    pub(super) stop_sequence: Option<Str<'a>>,
     #[serde(borrow)]
-    stop_details: Option<Raw<'a>>,
+    pub(super) stop_details: Option<Raw<'a>>,
     #[serde(borrow)]
-    container: Option<Raw<'a>>,
+    pub(super) container: Option<Raw<'a>>,
 }
 
 impl Ending<'_> {

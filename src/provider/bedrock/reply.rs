@@ -40,8 +40,8 @@ struct Output<'a> {
 
 #[derive(Deserialize)]
 struct Message<'a> {
-    #[serde(borrow, default)]
-    content: Vec<Raw<'a>>,
+    #[serde(borrow)]
+    content: Option<Vec<Raw<'a>>>,
 }
 
 /// What tells of an answer besides what it says.
@@ -177,7 +177,7 @@ pub(super) fn read(body: &[u8], sink: &mut dyn Sink) -> Result<Metered, Broken> 
     };
     sink.delta(0, Delta::Start { id: None, created: None });
     let mut reader = Reader { sink, calls: 0, chars: 0 };
-    for raw in message.content {
+    for raw in message.content.into_iter().flatten() {
         reader.block(raw).map_err(malformed)?;
     }
     let beside = Beside {
