@@ -31,6 +31,9 @@ pub struct Settings {
     /// `general_settings.background_health_checks` and `health_check_interval`: how often deployments are checked. None: when
     /// somebody asks.
     pub health_check_interval: Option<Duration>,
+    /// Whether checks may pay for an answer: `general_settings.health_check_budget`, which is the budget of
+    /// [`HEALTH_CHECK_TAG`] in [`Self::tag_budgets`].
+    pub pays_for_checks: bool,
     /// `blocks`.
     pub blocks: Vec<BlockRule>,
     /// How a deployment is chosen, and what is tried after a failure.
@@ -178,6 +181,8 @@ pub struct Deployment {
     pub access_groups: Vec<String>,
     /// `model_info.disable_background_health_check`, the other way round.
     pub health_check: bool,
+    /// `model_info.health_check_model`: what a check asks that pays, where the model has a star.
+    pub health_check_model: Option<String>,
     /// `model_info.health_check_timeout`.
     pub health_check_timeout: Option<Duration>,
     /// `ssl_verify` of this deployment.
@@ -298,6 +303,9 @@ pub enum AlertTo {
     /// A text for Slack.
     Slack,
 }
+
+/// The tag under which checks that pay for an answer are recorded.
+pub const HEALTH_CHECK_TAG: &str = "litellm-internal-health-check";
 
 /// An amount that may be spent in a window.
 #[derive(Clone, Debug, PartialEq, Eq)]

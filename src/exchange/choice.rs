@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::caller::Caller;
 use super::plan::Planned;
 use super::{Deployment, World};
-use crate::config::Strategy;
+use crate::config::{HEALTH_CHECK_TAG, Strategy};
 use crate::ledger::Hold;
 use crate::policy::Permit;
 use crate::pricing::{ServiceTier, prompt};
@@ -207,7 +207,8 @@ impl Planned {
         let key = self.common.caller.as_ref().and_then(|caller| caller.key());
         let of_key = key.into_iter().flat_map(|key| key.tags.iter().map(|tag| &**tag));
         let own = self.request.tags.iter().chain(&self.common.wishes.tags).map(String::as_str);
-        own.chain(of_key)
+        // That of checks says whom it is for, not where it goes.
+        own.chain(of_key).filter(|tag| *tag != HEALTH_CHECK_TAG)
     }
 
     fn has_tags(&self, deployment: &Deployment, tagged: Tagged, any: bool) -> bool {

@@ -12,6 +12,7 @@ use super::caller::Caller;
 use super::local::{self, LocalAnswer};
 use super::party::Party;
 use super::pass::{self, Pass};
+use super::plan::Meant;
 use super::way::BETA;
 use super::wishes::Wishes;
 use super::{Ending, World};
@@ -118,6 +119,8 @@ pub struct Opened {
     pub(super) own_headers: Vec<(HeaderName, HeaderValue)>,
     /// Where it goes as it is, if it does.
     pub(super) pass: Option<Box<Pass>>,
+    /// Where it goes whatever its model is called.
+    pub(super) meant: Option<Meant>,
 }
 
 /// An exchange that was not let through: the fault to answer with, and what to close it by.
@@ -217,8 +220,15 @@ impl Opened {
                 Ok(wishes) => {
                     common.wishes = wishes;
                     let own_headers = own_headers(endpoint, head);
-                    let opened =
-                        Self { common, endpoint, path_model: model, path_stream: stream, own_headers, pass: None };
+                    let opened = Self {
+                        common,
+                        endpoint,
+                        path_model: model,
+                        path_stream: stream,
+                        own_headers,
+                        pass: None,
+                        meant: None,
+                    };
                     Ok(Entry::Call(Box::new(opened)))
                 }
                 Err(fault) => Err(Refused::new(common, fault)),
@@ -272,6 +282,7 @@ impl Opened {
             path_stream: PathStream::Body,
             own_headers: pass::headers(head),
             pass: Some(Box::new(pass)),
+            meant: None,
         })))
     }
 
@@ -419,7 +430,7 @@ fn label(route: &Route) -> telemetry::Endpoint {
     }
 }
 
-fn call_label(endpoint: Endpoint) -> telemetry::Endpoint {
+pub(super) fn call_label(endpoint: Endpoint) -> telemetry::Endpoint {
     match endpoint {
         Endpoint::ChatCompletions => telemetry::Endpoint::ChatCompletions,
         Endpoint::Completions => telemetry::Endpoint::Completions,

@@ -69,6 +69,7 @@ pub fn explain(
         path_stream: PathStream::Body,
         own_headers: Vec::new(),
         pass: None,
+        meant: None,
     };
     let planned = opened.plan(Bytes::from(body), now, now).map_err(|refused| told(refused, now))?;
     let explained = planned.explained(world, now);

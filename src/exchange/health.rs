@@ -26,6 +26,8 @@ pub struct Check {
     pub path: Option<http::Uri>,
     /// How long it may take.
     pub timeout: Duration,
+    /// Whether an answer may be paid for instead (`general_settings.health_check_budget`).
+    pub pays: bool,
 }
 
 /// Which deployments `/health` is about: `model` and `model_id` of its query.
@@ -66,7 +68,7 @@ impl Deployment {
 
     fn check(&self, deployment: usize) -> Check {
         let path = self.provider.models_path(&self.target).and_then(|path| path.parse().ok());
-        Check { deployment, path, timeout: self.settings.health_check_timeout.unwrap_or(CHECK) }
+        Check { deployment, path, timeout: self.settings.health_check_timeout.unwrap_or(CHECK), pays: false }
     }
 }
 
@@ -88,7 +90,8 @@ impl World {
     pub fn checks(&self) -> Vec<Check> {
         let all = self.deployments.iter().enumerate();
         let due = all.filter(|(_, known)| !known.hidden && known.settings.health_check && !known.is_canned());
-        due.map(|(index, known)| known.check(index)).collect()
+        let pays = self.settings.pays_for_checks;
+        due.map(|(index, known)| Check { pays: pays && known.is_probed(), ..known.check(index) }).collect()
     }
 
     /// The checks that are due because somebody asks.

@@ -77,7 +77,7 @@ impl Opened {
     /// # Errors
     /// The body is not a request, the model is not known or not allowed, or a limit or budget has no room.
     pub fn plan(self, body: Bytes, arrived: Now, now: Now) -> Result<Box<Planned>, Box<Refused>> {
-        let Self { mut common, endpoint, path_model, path_stream, own_headers, pass } = self;
+        let Self { mut common, endpoint, path_model, path_stream, own_headers, pass, meant } = self;
         common.bytes_in = body.len() as u64;
         let limits = json::Limits::default();
         let read = match &pass {
@@ -99,9 +99,12 @@ impl Opened {
         {
             return Err(Refused::new(common, fault));
         }
-        let resolved = match &pass {
-            Some(pass) => Ok(Meant { group: pass.group(), captured: pass.captured(&request), target: Box::from("") }),
-            None => resolve(&world, &common, &request.model),
+        let resolved = match (&pass, meant) {
+            (Some(pass), _) => {
+                Ok(Meant { group: pass.group(), captured: pass.captured(&request), target: Box::from("") })
+            }
+            (None, Some(meant)) => Ok(meant),
+            (None, None) => resolve(&world, &common, &request.model),
         };
         let resolved = match resolved {
             Ok(resolved) => resolved,

@@ -135,7 +135,7 @@ pub struct Deployment {
     pub pool: u64,
     /// Only for what is passed on below its provider's prefix: no name leads to it.
     pub hidden: bool,
-    pattern: Option<Pattern>,
+    pub(super) pattern: Option<Pattern>,
     price: Option<Arc<Price>>,
     /// Its credentials, to be overwritten in answers.
     pub mask: Mask,

@@ -23,6 +23,7 @@ mod manage;
 mod peer;
 mod plain;
 mod played;
+mod probe;
 mod race;
 mod replay;
 mod resolve;

@@ -151,7 +151,7 @@ async fn begun(running: &mut Option<Running>) -> (Box<Sending>, Result<Box<Begun
 }
 
 /// Sends a request and reads its answer up to the first byte of the body.
-async fn ask(
+pub(super) async fn ask(
     gate: &Gate,
     world: &World,
     connector: &Arc<Connector>,

@@ -94,6 +94,7 @@ impl Build<'_> {
             max_output_tokens: number(info, "max_output_tokens").or_else(|| number(info, "max_tokens")),
             access_groups: names(info, "access_groups"),
             health_check: !truth(info, "disable_background_health_check").unwrap_or(false),
+            health_check_model: text(info, "health_check_model"),
             health_check_timeout: info.at("health_check_timeout").and_then(value::duration),
             ssl_verify: truth(params, "ssl_verify"),
             http2: text(params, "http_version").map(|version| version == "2"),

@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::environment::Variables;
 use super::finding::Report;
 use super::load::Surroundings;
-use super::settings::{Alias, Budget, CustomerBudget, Settings, UnknownPrice};
+use super::settings::{Alias, Budget, CustomerBudget, HEALTH_CHECK_TAG, Settings, UnknownPrice};
 use super::value;
 use super::yaml::{Entry, Node};
 use crate::vocabulary::PicoUsd;
@@ -94,9 +94,10 @@ impl Build<'_> {
             budget,
             user_budgets_on_team_keys: truth(self.general, "apply_user_budget_to_team_keys").unwrap_or(false),
             customer_budget: self.customer_budget(),
-            tag_budgets: budgets(self.litellm, "tag_budget_config"),
             cost_discounts: each(self.litellm, "cost_discount_config", value::part),
             cost_margins: each(self.litellm, "cost_margin_config", value::margin),
+            tag_budgets: self.tag_budgets(),
+            pays_for_checks: self.health_check_budget().is_some(),
             customer_header: text(self.general, "user_header_name").map(|name| name.to_ascii_lowercase()),
             budget_exceeded_status: exceeded.and_then(|status| status.try_into().ok()).unwrap_or(BUDGET_EXCEEDED),
             timezone: text(self.litellm, "timezone").unwrap_or_else(|| String::from("UTC")),
@@ -123,6 +124,20 @@ impl Build<'_> {
     fn health_check_interval(&self) -> Option<Duration> {
         let every = self.general.at("health_check_interval").and_then(value::duration).unwrap_or(HEALTH_CHECK_INTERVAL);
         truth(self.general, "background_health_checks").unwrap_or(false).then_some(every)
+    }
+
+    fn health_check_budget(&self) -> Option<Budget> {
+        let max = self.general.at("health_check_budget").and_then(value::dollars)?;
+        (max > PicoUsd::ZERO).then(|| Budget { max, duration: Some(String::from("1d")) })
+    }
+
+    fn tag_budgets(&self) -> Vec<(String, Budget)> {
+        let mut known = budgets(self.litellm, "tag_budget_config");
+        if let Some(budget) = self.health_check_budget() {
+            known.retain(|(tag, _)| tag != HEALTH_CHECK_TAG);
+            known.push((HEALTH_CHECK_TAG.to_owned(), budget));
+        }
+        known
     }
 
     fn unknown_price(&self) -> UnknownPrice {

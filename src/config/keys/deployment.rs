@@ -452,6 +452,13 @@ pub(super) const INFO: &[Key] = &[
         "Leaves it out of background_health_checks.",
         "false",
     ),
+    Key::new(
+        "model_list[].model_info.health_check_model",
+        Kind::Text,
+        "none",
+        "What is asked where the model has a `*`, by checks that pay for an answer (general_settings.health_check_budget).",
+        "openai/gpt-4o-mini",
+    ),
     Key::new("model_list[].model_info.health_check_timeout", TIMEOUT, "10", "How long a health check may take.", "10"),
     Key::new(
         "model_list[].model_info.<price>",

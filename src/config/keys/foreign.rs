@@ -220,7 +220,7 @@ const PARAMS: &str = "\
 const INFO: &str = "\
     access_windows allow_fail_open allowed_fails allowed_fails_policy blocked cost_per_ptu_per_hour created_at \
     created_by db_model description discoverable enable_tag_filtering \
-    health_check_model internal_router_model litellm_provider member_auto_router ptu_count \
+    internal_router_model litellm_provider member_auto_router ptu_count \
     ptu_effective_from ptu_effective_to supported_environments supports_assistant_prefill supports_audio_input \
     supports_audio_output supports_function_calling supports_native_streaming supports_parallel_function_calling \
     supports_pdf_input supports_prompt_caching supports_reasoning supports_response_schema supports_system_messages \

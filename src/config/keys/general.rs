@@ -99,6 +99,15 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new("general_settings.health_check_interval", DEADLINE, "300", "How often that is done.", "300"),
     Key::new(
+        "general_settings.health_check_budget",
+        Kind::Dollars,
+        "none: no check pays",
+        "Dollars a day for checks in the background that pay for a small answer, at deployments with model_info.mode (chat, \
+         completion, responses, embedding, moderation, rerank) or health_check_model and a known price. They are recorded \
+         under the tag litellm-internal-health-check. With nothing left of it, checks cost nothing.",
+        "0.10",
+    ),
+    Key::new(
         "general_settings.data_dir",
         Kind::File,
         "none: everything is kept in memory",
