@@ -78,6 +78,10 @@ const FAULTS: &[Row] = &[
     row("refused",       &[],                                                  Both,   500, Answered, Answered, No),
     row("no-tls",        &[],                                                  Both,   500, Answered, Answered, No),
     row("hung-up",       &[],                                                  Both,   500, Answered, Answered, No),
+    row("reset-first",   &[],                                                  Both,   500, Answered, Answered, No),
+    row("reset-head",    &[],                                                  Both,   500, Answered, Answered, No),
+    row("reset-body",    &[],                                                  Whole,  500, Answered, Answered, No),
+    row("reset-role",    &[],                                                  Stream, 500, Answered, Answered, No),
     row("400",           &[("status", "400")],                                 Both,   400, Told,     Told,     No),
     row("401",           &[("status", "401")],                                 Both,   401, Answered, Answered, AtOnce),
     row("403",           &[("status", "403")],                                 Both,   403, Answered, Answered, AtOnce),
@@ -117,11 +121,13 @@ impl Row {
         ways.iter().copied()
     }
 
-    fn bad(&self, group: &str, (mock, hangs_up): (&str, &str), more: &str) -> String {
+    fn bad(&self, group: &str, (mock, breaks): (&str, &str), more: &str) -> String {
         let base = match self.name {
             "refused" => "http://127.0.0.1:1/v1",
             "no-tls" => &mock.replace("http://", "https://"),
-            "hung-up" => hangs_up,
+            "hung-up" | "reset-first" | "reset-head" | "reset-body" | "reset-role" => {
+                &format!("{breaks}/{}/v1", self.name)
+            }
             _ => mock,
         };
         let headers: String = self.knobs.iter().map(|(knob, value)| format!("x-mock-{knob}: \"{value}\", ")).collect();
@@ -151,8 +157,26 @@ fn group(place: &str, row: &Row, stream: bool) -> String {
     format!("{place}-{}-{}", row.name, if stream { "stream" } else { "whole" })
 }
 
-fn config(mock: &str, hangs_up: &str) -> String {
-    let bases = (mock, hangs_up);
+/// A provider that breaks its connections as its base URL says.
+fn breaks() -> Hostile {
+    const ROLE: &str = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"up\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n";
+    const WORD: &str = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"up\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"one\"},\"finish_reason\":null}]}\n\n";
+    Hostile::start(|request| {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n";
+        let how = request.head.split('/').nth(1).unwrap_or_default();
+        match how {
+            "reset-first" => Play::raw("").reset(),
+            "reset-head" => Play::raw(head).reset(),
+            "reset-body" => Play::raw(format!("{head}{{\"id\":")).reset(),
+            "reset-role" => Play::events(ROLE).reset(),
+            "reset-word" => Play::events(&format!("{ROLE}{WORD}")).reset(),
+            _ => Play::raw("").hang_up(),
+        }
+    })
+}
+
+fn config(mock: &str, breaks: &str) -> String {
+    let bases = (mock, breaks);
     let mut list = deployment("good", "good-1", mock, PRICE);
     let mut fallbacks = String::new();
     for row in FAULTS {
@@ -184,8 +208,8 @@ fn number(answer: &Answer, header: &str) -> u32 {
 
 #[test]
 fn every_fault_comes_to_what_the_table_says() {
-    let hangs_up = Hostile::start(|_| Play::raw("").hang_up());
-    let rig = Rig::start("faults", |mock| config(mock, &format!("{}/v1", hangs_up.url())));
+    let breaks = breaks();
+    let rig = Rig::start("faults", |mock| config(mock, &breaks.url()));
     let mut wrong = Vec::new();
     let mut asked = 0;
     for row in FAULTS {
@@ -229,8 +253,8 @@ fn every_fault_comes_to_what_the_table_says() {
             (_, true) => begun += 1,
         }
     }
-    // That of error-role, where nobody else is asked: its stream had begun, so its prompt is charged.
-    assert_eq!(begun, 1, "failures that are charged");
+    // Those of error-role and reset-role, where nobody else is asked: their streams had begun, so their prompts are charged.
+    assert_eq!(begun, 2, "failures that are charged");
     let metrics = rig.metrics();
     for row in FAULTS {
         for stream in row.ways() {
@@ -251,22 +275,28 @@ fn every_fault_comes_to_what_the_table_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n---\n"));
 }
 
-/// What fails after the client has seen content: the mock's knobs, and the receipt's outcome.
+/// What fails after the client has seen content: the mock's knobs, the receipt's outcome, and for how many tokens of the
+/// answer the client is charged beside its prompt. All of that is wasted.
 #[rustfmt::skip]
-const AFTER_CONTENT: &[(&str, &str, &str)] = &[
-    ("stalls",         "x-mock-stall-after: \"4\"",                         "stalled"),
-    ("breaks off",     "x-mock-cut-after: \"4\"",                           "upstream_cut"),
-    ("says an error",  "x-mock-error-after: \"4\"",                         "upstream_cut"),
+const AFTER_CONTENT: &[(&str, &str, &str, u64)] = &[
+    // the fault        the mock's knobs                                          outcome         tokens
+    ("stalls",         "x-mock-stall-after: \"4\"",                               "stalled",      3),
+    ("goes slow",      "x-mock-pause-after: \"3\", x-mock-pause-ms: \"60000\"",   "stalled",      2),
+    ("breaks off",     "x-mock-cut-after: \"4\"",                                 "upstream_cut", 3),
+    ("is reset",       "",                                                        "upstream_cut", 1),
+    ("says an error",  "x-mock-error-after: \"4\"",                               "upstream_cut", 3),
 ];
 
 #[test]
 fn what_fails_after_content_is_told_and_charged_and_not_tried_again() {
     let name = |fault: &str| fault.replace(' ', "-");
+    let breaks = breaks();
     let rig = Rig::start("faults-after", |mock| {
         let mut list = String::new();
-        for (fault, knobs, _) in AFTER_CONTENT {
+        for (fault, knobs, ..) in AFTER_CONTENT {
+            let base = if knobs.is_empty() { format!("{}/reset-word/v1", breaks.url()) } else { mock.to_owned() };
             let bad = format!("{PRICE}      order: 1\n      stream_timeout: 0.4\n      extra_headers: {{{knobs}}}\n");
-            list += &deployment(&name(fault), &format!("{}-bad", name(fault)), mock, &bad);
+            list += &deployment(&name(fault), &format!("{}-bad", name(fault)), &base, &bad);
             list += &deployment(&name(fault), &format!("{}-good", name(fault)), mock, "      order: 2\n");
         }
         list += &deployment("good", "good", mock, "");
@@ -274,7 +304,8 @@ fn what_fails_after_content_is_told_and_charged_and_not_tried_again() {
             "model_list:\n{list}router_settings:\n  default_fallbacks: [good]\ngeneral_settings:\n  master_key: {MASTER}\n"
         )
     });
-    for (at, (fault, _, outcome)) in AFTER_CONTENT.iter().enumerate() {
+    let mut charged = PicoUsd::ZERO;
+    for (at, (fault, _, outcome, tokens)) in AFTER_CONTENT.iter().enumerate() {
         let answer = ask(&rig, &name(fault), true, "", "");
         let told =
             ["x-litellm-attempted-retries", "x-litellm-attempted-fallbacks"].map(|header| number(&answer, header));
@@ -285,12 +316,29 @@ fn what_fails_after_content_is_told_and_charged_and_not_tried_again() {
         assert!(!text.contains("[DONE]") && text.ends_with("\n\n"), "{fault}: {text}");
         let exchanges = rig.exchanges_after(at + 1);
         let last = exchanges.last().unwrap();
-        assert_eq!((&*last.outcome, last.cost() > PicoUsd::ZERO), (*outcome, true), "{fault}: {last:?}");
-        assert_eq!(rig.mock.requests().len(), at + 1, "{fault}: one attempt");
+        assert_eq!((&*last.outcome, last.tokens_out), (*outcome, *tokens), "{fault}: {last:?}");
+        // A millionth for a token of either side.
+        let cost = PicoUsd(i128::from(last.tokens_in + last.tokens_out) * 1_000_000);
+        assert_eq!(last.cost(), cost, "{fault}: {last:?}");
+        charged = charged.plus(cost);
+        assert_eq!(rig.mock.requests().len() + breaks.received().len(), at + 1, "{fault}: one attempt");
     }
     assert_eq!(rig.metric("litellm_deployment_cooled_down_total", &[]), 0.0);
-    let wasted = rig.metric("tollgate_wasted_spend_usd_total", &[]);
-    assert!(wasted > 0.0 && wasted == rig.metric("tollgate_spend_usd_total", &[]), "{wasted}");
+    let wasted = rig.metric("tollgate_wasted_spend_usd_total", &["reason=\"broken\""]);
+    let all = charged.0 as f64 / 1e12;
+    assert!((wasted - all).abs() < 1e-9 && wasted == rig.metric("tollgate_spend_usd_total", &[]), "{wasted} {all}");
+}
+
+#[test]
+fn a_stream_that_is_fast_and_then_slow_is_waited_for() {
+    let knobs = "x-mock-pause-after: \"3\", x-mock-pause-ms: \"600\"";
+    let rig =
+        Rig::start("faults-slow", |mock| groups(mock, &[("slow", "slow", knobs, "      stream_timeout: 20\n")], ""));
+    let answer = ask(&rig, "slow", true, "", "");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.text().contains("[DONE]") && !answer.text().contains("\"error\""), "{}", answer.text());
+    let exchanges = rig.exchanges_after(1);
+    assert_eq!((exchanges[0].outcome.as_str(), exchanges[0].tokens_out), ("complete", 10));
 }
 
 /// A configuration of single groups: name, knobs, lines of `litellm_params`; then more of the file.

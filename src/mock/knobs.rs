@@ -26,6 +26,12 @@ pub struct Knobs {
     /// Milliseconds between the events of a stream
     #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=WAIT_MS_MAX))]
     pub gap_ms: u64,
+    /// Pauses once after so many events of a stream
+    #[arg(long, value_name = "EVENTS")]
+    pub pause_after: Option<u32>,
+    /// Milliseconds of that pause
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=WAIT_MS_MAX))]
+    pub pause_ms: u64,
     /// Length of the text, spread over the pieces [default: one word for each piece]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(..=i64::from(TEXT_BYTES_MAX)))]
     pub bytes: Option<u32>,
@@ -117,6 +123,8 @@ impl Default for Knobs {
             latency_ms: 0,
             chunks: 10,
             gap_ms: 0,
+            pause_after: None,
+            pause_ms: 0,
             bytes: None,
             status: 200,
             retry_after: None,
@@ -167,6 +175,8 @@ impl Knobs {
         match name.replace('-', "_").as_str() {
             "latency_ms" => self.latency_ms = at_most(value, WAIT_MS_MAX)?,
             "gap_ms" => self.gap_ms = at_most(value, WAIT_MS_MAX)?,
+            "pause_after" => self.pause_after = Some(value.parse().ok()?),
+            "pause_ms" => self.pause_ms = at_most(value, WAIT_MS_MAX)?,
             "chunks" => self.chunks = value.parse().ok().filter(|n| *n <= CHUNKS_MAX)?,
             "bytes" => self.bytes = Some(value.parse().ok().filter(|n| *n <= TEXT_BYTES_MAX)?),
             "status" => self.status = value.parse().ok().filter(|code| (200..=599).contains(code))?,

@@ -76,6 +76,8 @@ pub(super) struct Stream {
     over: bool,
     cut_after: Option<u32>,
     stall_after: Option<u32>,
+    pause_after: Option<u32>,
+    pause: Duration,
     error_after: Option<u32>,
     malformed: Option<Malformed>,
 }
@@ -137,8 +139,13 @@ pub(super) async fn play<W: Wire + Send>(wire: &mut W, reply: Reply, journal: &J
             wire.flush().await?;
             gathered = 0;
         }
-        if matches!(script, Script::Stream(_)) {
+        if let Script::Stream(stream) = &script {
             wire.pause(gap).await?;
+            if let Some(pause) = stream.pause_due() {
+                wire.flush().await?;
+                gathered = 0;
+                wire.pause(pause).await?;
+            }
         }
     }
     wire.finish().await?;
@@ -195,6 +202,8 @@ impl Stream {
             over: knobs.malformed == Some(Malformed::Empty),
             cut_after: knobs.cut_after,
             stall_after: knobs.stall_after,
+            pause_after: knobs.pause_after,
+            pause: Duration::from_millis(knobs.pause_ms),
             error_after: knobs.error_after,
             malformed: knobs.malformed,
         }
@@ -220,6 +229,11 @@ impl Stream {
         self.spoil(out);
         self.sent += 1;
         Step::Piece
+    }
+
+    /// The pause that comes next, if it does.
+    fn pause_due(&self) -> Option<Duration> {
+        (self.pause_after == Some(self.sent)).then_some(self.pause)
     }
 
     /// Damages the second event.

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::raw::PATIENCE;
 
@@ -47,6 +48,7 @@ pub(crate) struct Play {
 enum Then {
     Listen,
     HangUp,
+    Reset,
     Stall,
 }
 
@@ -96,6 +98,12 @@ impl Play {
     /// Hangs up after that.
     pub(crate) fn hang_up(mut self) -> Self {
         self.then = Then::HangUp;
+        self
+    }
+
+    /// Resets the connection after that: the other side finds it broken, not ended.
+    pub(crate) fn reset(mut self) -> Self {
+        self.then = Then::Reset;
         self
     }
 
@@ -212,6 +220,8 @@ fn converse(mut stream: TcpStream, state: &State) {
         match play.then {
             Then::Listen => {}
             Then::HangUp => return,
+            // Closed without lingering, a connection is reset.
+            Then::Reset => return rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap(),
             Then::Stall => return wait_for_end(&mut stream, state),
         }
     }
