@@ -8,9 +8,9 @@ use tokio::time::timeout;
 
 use super::gate::Gate;
 use super::headers::Lookup;
+use super::id::new_id;
 use super::played::Begun;
 use super::sending::Sending;
-use super::id::new_id;
 use super::{faults, race};
 use crate::exchange::{Learned, Planned, Treatment, UpstreamHead, World, retry_after};
 use crate::vocabulary::Fault;
