@@ -48,6 +48,9 @@ find_test_tools() {
   python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || need optional python3-venv "keeps the Python SDKs out of the system"
   have node || need optional nodejs "runs the official Node SDKs against the gateway"
   have npm || need optional npm "fetches the Node SDKs"
+  # Debian keeps the server's programs out of PATH.
+  have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
+    need optional postgresql "runs several gateways on one database"
 }
 
 # Prints the command that runs something as root; fails where there is none.

@@ -60,8 +60,8 @@ pub enum Command {
     ///
     /// The directory may be in use. Keys are there by their hashes, secrets of providers as they are sealed.
     Export(super::transfer::ExportArguments),
-    /// Read what `export` wrote into a data directory: all of it, or nothing.
-    Import(super::transfer::ImportArguments),
+    /// Read what `export` wrote into a data directory, all of it or nothing; or, with `litellm`, what a LiteLLM proxy keeps.
+    Import(Box<super::import::ImportArguments>),
     /// Make, list, show, block, rotate and delete virtual keys of a running gateway.
     Key(Box<super::manage::KeyArguments>),
     /// Make, list, show, block and delete teams of a running gateway.

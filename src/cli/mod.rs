@@ -4,6 +4,7 @@ pub mod args;
 pub mod check;
 pub mod credentials;
 pub mod explain;
+pub mod import;
 pub mod manage;
 pub mod quickstart;
 mod run;

@@ -11,12 +11,12 @@ use super::args::{Arguments, Command, ServeArguments};
 use super::explain::{self, Question};
 use super::manage::{self, Managed};
 use super::source::{Configured, Served, environment};
-use super::{check, quickstart};
+use super::{check, import, quickstart};
 use crate::config::{self, Purpose, Report, Settings, SpendDurability};
 use crate::exchange::Surroundings;
 use crate::ledger::Memory;
 use crate::proxy::{Addresses, CertificateFiles, Gate, Inheritance, Listen, Succession, serve};
-use crate::store::{self, Store, Word};
+use crate::store::{self, Database, Store, Word};
 use crate::telemetry::{ConfigRemark, Event, LogTo, Options, SERIES_MAX, Telemetry, Trouble};
 use crate::vocabulary::Clock;
 
@@ -40,11 +40,13 @@ pub fn run(arguments: Arguments) -> u8 {
         Some(Command::Export(export)) => {
             super::transfer::export(&export, &mut io::stdout().lock(), &mut io::stderr().lock())
         }
-        Some(Command::Import(import)) => {
-            super::transfer::import(&import, &mut io::stdout().lock(), &mut io::stderr().lock())
-        }
         Some(Command::Key(key)) => manage::run(&Managed::Keys(&key), &mut io::stdout().lock()),
         Some(Command::Team(team)) => manage::run(&Managed::Teams(&team), &mut io::stdout().lock()),
+        Some(Command::Import(import)) => match import::run(&import, &mut io::stdout().lock(), &mut io::stderr().lock())
+        {
+            Ok(()) => return 0,
+            Err(error) => return complain(&error.to_string()),
+        },
         Some(Command::Keys { markdown }) => print_keys(markdown),
         None => return run_serve(&arguments.serve),
     };
@@ -109,7 +111,7 @@ fn keep_and_serve(
 ) -> Result<(), Box<dyn Error>> {
     let mut inherited = Inheritance::receive().map_err(|error| format!("taking over the socket: {error}"))?;
     let store = open_store(&settings, arguments, around, inherited.as_mut().and_then(Inheritance::take_lock))?;
-    let lock = store.as_ref().map(|store| store.lock().try_clone_to_owned()).transpose()?;
+    let lock = store.as_ref().and_then(Store::lock).map(|lock| lock.try_clone_to_owned()).transpose()?;
     let quick = matches!(configured, Configured::QuickStart);
     let ready = |addresses: &Addresses, gate: &Gate| {
         if let Some(store) = &store {
@@ -125,24 +127,27 @@ fn keep_and_serve(
     Ok(served?)
 }
 
-/// The store in the directory that was named; without one it is said that nothing lasts.
+/// The store in the directory and the database that were named; without either it is said that nothing lasts.
 fn open_store(
     settings: &Settings,
     arguments: &ServeArguments,
     around: &Surroundings,
     lock: Option<OwnedFd>,
 ) -> Result<Option<Store>, Box<dyn Error>> {
-    let Some(directory) = arguments.data_dir.clone().or_else(|| settings.keeping.data_dir.clone()) else {
+    let directory = arguments.data_dir.clone().or_else(|| settings.keeping.data_dir.clone());
+    let database = settings.keeping.database_url.as_ref().map(|url| Database::parse(url.expose())).transpose()?;
+    if directory.is_none() && database.is_none() {
         let text = "spend, budgets and keys that are made are kept in memory and end with this process; --data-dir DIR keeps \
                     them";
         around.telemetry.emit(&Event::Kept(text), around.clock.now());
         return Ok(None);
-    };
+    }
     let durability = match settings.keeping.durability {
         SpendDurability::Strict => store::Durability::Strict,
         SpendDurability::Relaxed => store::Durability::Relaxed,
     };
-    let options = store::Options { directory, durability, retention: settings.keeping.retention };
+    let (retention, waiting_max) = (settings.keeping.retention, store::WAITING_MAX);
+    let options = store::Options { directory, database, durability, retention, waiting_max };
     let (telemetry, clock) = (around.telemetry.clone(), around.clock.clone());
     let tell = move |word: Word<'_>| match word {
         Word::Trouble(cause) => telemetry.emit(&Event::Trouble(Trouble { subject: "store", cause }), clock.now()),

@@ -345,10 +345,12 @@ pub enum UnknownPrice {
 }
 
 /// What outlives the process, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Keeping {
-    /// `general_settings.data_dir`. None: nothing does.
+    /// `general_settings.data_dir`. None, without a database: nothing does.
     pub data_dir: Option<std::path::PathBuf>,
+    /// `general_settings.database_url`. None: what outlives the process is in `data_dir`.
+    pub database_url: Option<Secret>,
     /// `general_settings.spend_durability`.
     pub durability: SpendDurability,
     /// `general_settings.maximum_spend_logs_retention_period`. None: for ever.

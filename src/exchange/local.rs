@@ -8,6 +8,7 @@ use super::caller::Caller;
 use super::{HealthQuery, World};
 use crate::dialect::{Route, openai};
 use crate::json;
+use crate::ledger::Halts;
 use crate::roster::Role;
 use crate::vocabulary::{Fault, Kind, ModelName};
 
@@ -50,10 +51,13 @@ fn readiness(world: &World) -> LocalAnswer {
     match keeper.unwell() {
         None => LocalAnswer::Readiness { ready: true, body: body(br#"{"status":"healthy","db":"connected"}"#) },
         Some(unwell) => {
-            let mut text = br#"{"status":"unhealthy","db":"Not connected","cause":"#.to_vec();
+            // All nodes lose a database at once: as long as each can do its work, it is sent requests.
+            let ready = unwell.halts == Halts::Nothing;
+            let status = if ready { "healthy" } else { "unhealthy" };
+            let mut text = format!(r#"{{"status":"{status}","db":"Not connected","cause":"#).into_bytes();
             text.extend_from_slice(&json::quote(&unwell.cause));
             text.push(b'}');
-            LocalAnswer::Readiness { ready: false, body: text.into() }
+            LocalAnswer::Readiness { ready, body: text.into() }
         }
     }
 }

@@ -93,6 +93,8 @@ pub struct World {
     pub(super) endpoints: Vec<usize>,
     /// How many of the deployments stand in the configuration: those on record come after them.
     declared: usize,
+    /// The roster's count of changes of models that it was built from.
+    pub models_version: u64,
     /// What is switched off.
     pub(super) switches: Switches,
     /// Where windows of budgets begin.
@@ -199,6 +201,8 @@ impl World {
             .map(|deployment| build_deployment(deployment, &settings, &book, previous, now))
             .collect::<Result<Vec<_>, _>>()?;
         let declared = settings.deployments.len();
+        // Before they are read: a change meanwhile is one more reason to build anew.
+        let models_version = around.roster.models_version();
         let mut deployments = deployments;
         for model in around.stored_models() {
             let taken = settings.deployments.iter().any(|known| *known.id == *model.id);
@@ -253,6 +257,7 @@ impl World {
             hedge_budget: previous.map(|world| world.hedge_budget.clone()).unwrap_or_default(),
             generation,
             declared,
+            models_version,
             endpoints,
             switches,
             zone,

@@ -65,6 +65,17 @@ pub trait Keeper: fmt::Debug + Send + Sync {
 pub struct Unwell {
     /// What the system says.
     pub cause: Arc<str>,
-    /// Whether as many receipts wait as may.
-    pub full: bool,
+    /// What is not done meanwhile.
+    pub halts: Halts,
+}
+
+/// What is refused while nothing can be put on file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halts {
+    /// Nothing: receipts are safe where they wait, and there is room.
+    Nothing,
+    /// What costs something under a budget.
+    Budgets,
+    /// What costs something: as many receipts wait as may.
+    Everything,
 }

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::Ledger;
 use super::account::{Account, AccountId, Statement, Terms};
 use super::hold::{self, Hold, Shared};
-use super::keeper::{Keeper, Stage};
+use super::keeper::{Halts, Keeper, Stage};
 use super::receipt::Receipt;
 use super::refusal::Refusal;
 use crate::vocabulary::{Now, PicoUsd};
@@ -104,7 +104,12 @@ impl Memory {
     fn may_spend(&self, asks: &[(Shared, PicoUsd)]) -> Result<(), Refusal> {
         let Some(unwell) = self.keeper.get().and_then(|keeper| keeper.unwell()) else { return Ok(()) };
         let limited = |account: &Shared| hold::lock(account).statement().limit.is_some();
-        let refused = asks.iter().any(|(account, amount)| *amount > PicoUsd::ZERO && (unwell.full || limited(account)));
+        let halted = |account: &Shared| match unwell.halts {
+            Halts::Nothing => false,
+            Halts::Budgets => limited(account),
+            Halts::Everything => true,
+        };
+        let refused = asks.iter().any(|(account, amount)| *amount > PicoUsd::ZERO && halted(account));
         if refused { Err(Refusal::Unkept(unwell.cause)) } else { Ok(()) }
     }
 

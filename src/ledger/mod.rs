@@ -21,7 +21,7 @@ mod window;
 pub use account::{AccountId, Adjustment, Part, Scope, Statement, Terms};
 pub use counted::Counted;
 pub use hold::{Hold, Settled};
-pub use keeper::{Keeper, Stage, Unwell};
+pub use keeper::{Halts, Keeper, Stage, Unwell};
 pub use memory::{Memory, Tally};
 pub use receipt::{Behalf, Booking, Bookings, CallType, Manner, Outcome, Receipt, Tags, Upstream};
 pub use refusal::{Overdrawn, Refusal};

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pingora::connectors::http::v1::Connector;
@@ -14,13 +15,15 @@ use super::{faults, roots};
 use crate::admin::Shell;
 use crate::config::Settings;
 use crate::exchange::{BuildError, Deployment, Surroundings, World};
-use crate::telemetry::{Gauge, Handles, Sample};
+use crate::telemetry::{Event, Gauge, Handles, Sample, Trouble};
 use crate::vocabulary::Fault;
 
 /// A wish for the configuration to be read anew, to be answered with what came of it.
 pub(super) type ReloadWish = oneshot::Sender<Result<u64, String>>;
 /// Wishes that wait at most.
 const RELOADS_MAX: usize = 8;
+/// How often it is looked whether another node has changed a model.
+const FOLLOW: Duration = Duration::from_millis(200);
 
 /// The configuration that is served, and what outlives it.
 pub struct Gate {
@@ -153,6 +156,26 @@ impl Gate {
             }
         };
         self.racing.get_or_init(make).clone()
+    }
+
+    /// Builds the world anew when another node has changed a model on record; never returns.
+    pub(super) async fn follow_models(self: Arc<Self>) {
+        let mut tried = 0;
+        loop {
+            tokio::time::sleep(FOLLOW).await;
+            let version = self.around.roster.models_version();
+            if version == self.world().models_version || version == std::mem::replace(&mut tried, version) {
+                continue;
+            }
+            let gate = self.clone();
+            let rebuilt = tokio::task::spawn_blocking(move || gate.rebuild()).await;
+            if let Ok(Err(reason)) = rebuilt {
+                let cause = format!("models that another node changed are not served: {reason}");
+                self.around
+                    .telemetry
+                    .emit(&Event::Trouble(Trouble { subject: "model", cause: &cause }), self.around.clock.now());
+            }
+        }
     }
 
     pub(super) fn enter(self: &Arc<Self>) -> InFlight {

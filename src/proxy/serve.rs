@@ -183,6 +183,7 @@ async fn run(
     tokio::spawn(async move { names.refresh_names().await });
     tokio::spawn(gate.clone().check_health());
     tokio::spawn(gate.clone().deliver_alerts());
+    tokio::spawn(gate.clone().follow_models());
     if let Some(inheritance) = inherited {
         inheritance.ready().map_err(|error| failed("the process before this one is gone", &error))?;
     }

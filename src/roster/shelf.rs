@@ -113,6 +113,7 @@ pub struct Roster {
     version: AtomicU64,
     groups_version: AtomicU64,
     blocks_version: AtomicU64,
+    models_version: AtomicU64,
     writing: Mutex<()>,
     keeper: OnceLock<Arc<dyn Records>>,
 }
@@ -124,15 +125,20 @@ impl Roster {
             if let Change::Put(Record::AccessGroup(_)) | Change::Remove(Kind::AccessGroup, _) = change {
                 self.groups_version.fetch_add(1, Ordering::AcqRel);
             }
-            let of_blocks = matches!(&change, Change::Put(Record::Block(_)) | Change::Remove(Kind::Block, _));
+            let kind = match &change {
+                Change::Put(record) => record.kind(),
+                Change::Remove(kind, _) => *kind,
+            };
             match change {
                 Change::Put(record) => self.put(record),
                 Change::Remove(kind, id) => self.remove(kind, &id),
             }
             // Afterwards: whoever sees the new number sees the change.
-            if of_blocks {
-                self.blocks_version.fetch_add(1, Ordering::AcqRel);
-            }
+            match kind {
+                Kind::Block => self.blocks_version.fetch_add(1, Ordering::AcqRel),
+                Kind::Model | Kind::Credential => self.models_version.fetch_add(1, Ordering::AcqRel),
+                _ => continue,
+            };
         }
         self.version.fetch_add(1, Ordering::AcqRel);
     }
@@ -145,6 +151,31 @@ impl Roster {
     /// Counts changes of what is switched off.
     pub fn blocks_version(&self) -> u64 {
         self.blocks_version.load(Ordering::Acquire)
+    }
+
+    /// Counts changes of models and credentials: a routing table that was made of them holds while it stands.
+    pub fn models_version(&self) -> u64 {
+        self.models_version.load(Ordering::Acquire)
+    }
+
+    /// Kind and id of every record, in no order.
+    pub fn ids(&self) -> Vec<(Kind, String)> {
+        let mut ids = Vec::new();
+        let mut add = |record: Record| ids.push((record.kind(), record.id()));
+        self.keys.all().into_iter().map(Record::Key).for_each(&mut add);
+        self.teams.all().into_iter().map(Record::Team).for_each(&mut add);
+        self.team_members.all().into_iter().map(Record::TeamMember).for_each(&mut add);
+        self.users.all().into_iter().map(Record::User).for_each(&mut add);
+        self.customers.all().into_iter().map(Record::Customer).for_each(&mut add);
+        self.organizations.all().into_iter().map(Record::Organization).for_each(&mut add);
+        self.organization_members.all().into_iter().map(Record::OrganizationMember).for_each(&mut add);
+        self.budgets.all().into_iter().map(Record::Budget).for_each(&mut add);
+        self.tags.all().into_iter().map(Record::Tag).for_each(&mut add);
+        self.access_groups.all().into_iter().map(Record::AccessGroup).for_each(&mut add);
+        self.credentials.all().into_iter().map(Record::Credential).for_each(&mut add);
+        self.models.all().into_iter().map(Record::Model).for_each(&mut add);
+        self.blocks.all().into_iter().map(Record::Block).for_each(&mut add);
+        ids
     }
 
     /// Keeps every change from now on. The first keeper stays.

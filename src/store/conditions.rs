@@ -2,30 +2,30 @@
 
 use std::fmt;
 
-use rusqlite::types::Value;
+use super::value::Value;
 
 /// Texts joined with AND. No value is ever part of a text.
 #[derive(Debug, Default)]
-pub(super) struct Conditions {
+pub(super) struct Conditions<'v> {
     texts: Vec<String>,
-    values: Vec<Value>,
+    values: Vec<Value<'v>>,
 }
 
-impl Conditions {
+impl<'v> Conditions<'v> {
     /// Adds one with its values, where there is something to ask for.
-    pub(super) fn with<const N: usize>(&mut self, text: &'static str, values: Option<[Value; N]>) {
+    pub(super) fn with<const N: usize>(&mut self, text: &'static str, values: Option<[Value<'v>; N]>) {
         let Some(values) = values else { return };
         self.texts.push(text.to_owned());
         self.values.extend(values);
     }
 
     /// The same for a text.
-    pub(super) fn with_text(&mut self, text: &'static str, value: Option<&str>) {
-        self.with(text, value.map(|value| [Value::from(value.to_owned())]));
+    pub(super) fn with_text(&mut self, text: &'static str, value: Option<&'v str>) {
+        self.with(text, value.map(|value| [Value::from(value)]));
     }
 
     /// A column is one of these, or none of them; without any there is nothing to ask for.
-    pub(super) fn among(&mut self, column: &'static str, is: Is, values: impl IntoIterator<Item = Value>) {
+    pub(super) fn among(&mut self, column: &'static str, is: Is, values: impl IntoIterator<Item = Value<'v>>) {
         let before = self.values.len();
         self.values.extend(values);
         let places = vec!["?"; self.values.len() - before].join(", ");
@@ -36,7 +36,7 @@ impl Conditions {
     }
 
     /// The values, in the order of their places, and these behind.
-    pub(super) fn values(self, more: impl IntoIterator<Item = i64>) -> Vec<Value> {
+    pub(super) fn values(self, more: impl IntoIterator<Item = i64>) -> Vec<Value<'v>> {
         let mut values = self.values;
         values.extend(more.into_iter().map(Value::from));
         values
@@ -50,7 +50,7 @@ pub(super) enum Is {
     NoneOf,
 }
 
-impl fmt::Display for Conditions {
+impl fmt::Display for Conditions<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.texts.is_empty() { Ok(()) } else { write!(out, "WHERE {}", self.texts.join(" AND ")) }
     }

@@ -1,35 +1,35 @@
 //! What was counted by the labels of metrics, read from the file. Triggers of the schema keep it.
 
-use rusqlite::{Connection, Row};
-
+use super::session::{Failed, Flavour, Row, Session};
 use super::{entry, money};
 use crate::ledger::{CallType, Counted, Outcome};
 use crate::vocabulary::KeyHash;
 
-/// All counts.
-pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<Counted>> {
-    let mut statement = connection.prepare(
-        "SELECT key, deployment, call, status, outcome, requests, prompt, completion, cache_read, cache_write, reasoning, \
-         cost_micro, cost_pico FROM counted WHERE requests > 0",
-    )?;
-    statement.query_map([], counted)?.collect()
+/// All counts. Those of several nodes are none of theirs: each counts what it does itself.
+pub(super) fn read(session: &mut Session) -> Result<Vec<Counted>, Failed> {
+    if session.flavour() == Flavour::Postgres {
+        return Ok(Vec::new());
+    }
+    let text = "SELECT key, deployment, call, status, outcome, requests, prompt, completion, cache_read, cache_write, \
+                reasoning, cost_micro, cost_pico FROM counted WHERE requests > 0";
+    session.all(text, &[], counted)
 }
 
-fn counted(row: &Row<'_>) -> rusqlite::Result<Counted> {
-    let key: Vec<u8> = row.get(0)?;
-    let count = |place: usize| row.get::<_, i64>(place).map(|count| u64::try_from(count).unwrap_or(0));
+fn counted(row: &Row<'_>) -> Result<Counted, Failed> {
+    let count = |place: usize| row.int(place).map(|count| u64::try_from(count).unwrap_or(0));
+    let code = |place: usize| row.int(place).map(|code| u8::try_from(code).unwrap_or(u8::MAX));
     Ok(Counted {
-        key: key.try_into().ok().map(KeyHash::from_bytes),
-        deployment: row.get(1)?,
-        call: CallType::of(row.get(2)?),
-        status: row.get(3)?,
-        outcome: entry::outcome_of(row.get(4)?).unwrap_or(Outcome::Failed),
+        key: row.bytes(0)?.try_into().ok().map(KeyHash::from_bytes),
+        deployment: row.text(1)?,
+        call: CallType::of(code(2)?),
+        status: u16::try_from(row.int(3)?).unwrap_or_default(),
+        outcome: entry::outcome_of(code(4)?).unwrap_or(Outcome::Failed),
         requests: count(5)?,
         prompt: count(6)?,
         completion: count(7)?,
         cache_read: count(8)?,
         cache_write: count(9)?,
         reasoning: count(10)?,
-        cost: money::join(row.get(11)?, row.get(12)?),
+        cost: money::join(row.int(11)?, row.int(12)?),
     })
 }

@@ -14,13 +14,16 @@ const OWNER_ONLY: u32 = 0o700;
 pub(super) const OWNER_ONLY_FILE: u32 = 0o600;
 const LOCK: &str = "tollgate.lock";
 
-/// Makes the directory and an empty database where there are none.
-pub(super) fn make(directory: &Path) -> Result<(), StoreError> {
+/// Makes the directory where there is none, and an empty database if one belongs there.
+pub(super) fn make(directory: &Path, with_database: bool) -> Result<(), StoreError> {
     let failed = |what: &str, error: io::Error| {
         StoreError::new(format!("--data-dir {}: {what}: {error}; {}", directory.display(), advice(&error)))
     };
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(OWNER_ONLY).create(directory).map_err(|error| failed("cannot be made", error))?;
+    if !with_database {
+        return Ok(());
+    }
     // SQLite would leave the mode of its files to the umask.
     let file = OpenOptions::new().append(true).create(true).mode(OWNER_ONLY_FILE).open(directory.join(FILE));
     file.map(drop).map_err(|error| failed("cannot be written", error))

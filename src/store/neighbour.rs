@@ -1,26 +1,26 @@
-//! A process that hands over goes on for a while and spends: its successor learns of it from the file.
+//! What others spend, on the same accounts: a process that hands over goes on for a while, and other nodes write to the same
+//! server. It is learnt from the database.
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
-
-use super::apply::{self, Added, Spent};
+use super::apply::{self, Added, Seen, Spent};
 use super::journal::Orphan;
+use super::session::{Failed, Session};
 use crate::ledger::Memory;
 use crate::vocabulary::{Clock, PicoUsd};
 
-/// What a successor knows of what is on file, to see what the process before it adds.
+/// What a process knows of what is on file, to see what others add.
 #[derive(Debug, Default)]
 pub(super) struct Neighbour {
     known: Added,
-    commits: i64,
+    seen: Seen,
 }
 
 impl Neighbour {
     /// Begins with what is on file, and was given to the ledger.
     pub(super) fn new(spent: &[Spent]) -> Self {
         let known = spent.iter().map(|spent| ((spent.account, spent.resets_at_ms), spent.spent)).collect();
-        Self { known, commits: i64::MIN }
+        Self { known, seen: Seen::default() }
     }
 
     /// Takes note of what this process has added itself.
@@ -33,23 +33,26 @@ impl Neighbour {
 
     /// Looks anew the next time, whoever committed.
     pub(super) fn look_anew(&mut self) {
-        self.commits = i64::MIN;
+        self.seen = Seen::default();
     }
 
-    /// Gives the ledger what the other process has spent since.
-    pub(super) fn listen(&mut self, connection: &Connection, ledger: &Memory, clock: &Clock) -> rusqlite::Result<()> {
-        let commits = apply::commits_of_others(connection)?;
-        if std::mem::replace(&mut self.commits, commits) == commits {
-            return Ok(());
-        }
+    /// Gives the ledger what others have spent since.
+    pub(super) fn listen(&mut self, session: &mut Session, ledger: &Memory, clock: &Clock) -> Result<(), Failed> {
         let now = clock.now();
-        for Spent { account, resets_at_ms, spent } in apply::spent_since(connection, now.wall_ms)? {
+        let (lately, seen) = apply::spent_lately(session, self.seen, now.wall_ms)?;
+        self.seen = seen;
+        for Spent { account, resets_at_ms, spent } in lately {
             let known = self.known.insert((account, resets_at_ms), spent).unwrap_or(PicoUsd::ZERO);
             if spent != known {
                 ledger.restore(account, spent.minus(known), resets_at_ms, now);
             }
         }
         Ok(())
+    }
+
+    /// Forgets windows that have long been over.
+    pub(super) fn forget(&mut self, before_ms: i64) {
+        self.known.retain(|(_, resets_at_ms), _| resets_at_ms.is_none_or(|end| end >= before_ms));
     }
 }
 
@@ -66,14 +69,14 @@ pub(super) struct Adopted {
 pub(super) fn adopt(
     directory: &Path,
     own: &[PathBuf],
-    connection: &mut Connection,
+    session: &mut Session,
 ) -> Result<Adopted, Box<dyn std::error::Error>> {
     let others = Orphan::find_all(directory, own)?;
     let mut adopted = Adopted { moved: 0, living: others.living };
     for mut orphan in others.orphans {
         let entries = orphan.entries()?;
         if !entries.is_empty() {
-            apply::apply(connection, &entries)?;
+            apply::apply(session, &entries, None).map_err(|unsure| unsure.why)?;
             adopted.moved += entries.len();
         }
         orphan.remove()?;

@@ -1,82 +1,69 @@
 //! Records on file: read at the start, written one batch at a time and synced before anybody is answered.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rusqlite::types::Value;
-use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params, params_from_iter};
 
 use super::apply::{self, Added};
+use super::base::Base;
+use super::conditions::Conditions;
+use super::session::{Failed, Row, Session};
 use super::worker::{Tell, Word};
-use super::{Durability, StoreError, schema};
+use super::{StoreError, shown};
 use crate::roster::{AuditEntry, AuditPage, AuditQuery, Batch, Change, Json, Kind, Moment, Record, Records, Roster};
 use crate::vocabulary::KeyHash;
 
 /// What was set of accounts and is on file, for the worker, who must not take it for another process' doing.
 pub(super) type Adjusted = Mutex<Added>;
 
-/// The records in the directory.
+/// The records in the database.
 pub(super) struct OnFile {
-    connection: Mutex<Connection>,
-    directory: PathBuf,
+    session: Mutex<Session>,
+    base: Base,
     adjusted: Arc<Adjusted>,
+    /// Where other nodes write the same records, what this one knows of them.
+    roster: Option<Arc<Roster>>,
 }
 
 impl fmt::Debug for OnFile {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("OnFile").field("directory", &self.directory).finish_non_exhaustive()
+        out.debug_struct("OnFile").field("base", &self.base).finish_non_exhaustive()
     }
 }
 
 impl OnFile {
     /// Opens the records with a connection of their own. Commits are synced, whatever is promised of receipts.
-    pub(super) fn open(directory: PathBuf, adjusted: Arc<Adjusted>) -> Result<Self, StoreError> {
-        let connection = schema::open(&directory, Durability::Strict)?;
-        Ok(Self { connection: Mutex::new(connection), directory, adjusted })
+    pub(super) fn open(base: Base, adjusted: Arc<Adjusted>, roster: Option<Arc<Roster>>) -> Result<Self, StoreError> {
+        Ok(Self { session: Mutex::new(base.session_for_records()?), base, adjusted, roster })
     }
 
     /// Puts what is on file into a roster. A record that cannot be read is told of, left out and kept.
     pub(super) fn load(&self, roster: &Roster, tell: &Tell) -> Result<(), StoreError> {
-        let failed = |error: rusqlite::Error| {
-            StoreError::new(format!("{}: the records cannot be read: {error}", self.directory.display()))
-        };
-        let connection = self.connection.lock();
-        let mut statement = connection.prepare("SELECT kind, id, body FROM record").map_err(failed)?;
-        let mut rows = statement.query([]).map_err(failed)?;
-        let mut changes = Vec::new();
-        while let Some(row) = rows.next().map_err(failed)? {
-            let (kind, id, body): (String, String, String) =
-                (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?, row.get(2).map_err(failed)?);
-            match read(&kind, &body) {
-                Ok(record) => changes.push(Change::Put(record)),
-                Err(reason) => tell(Word::Trouble(&format!(
-                    "a record on file is left out, and kept as it is: {kind} {}: {reason}; put it right with the version \
-                     that wrote it",
-                    shown(&id)
-                ))),
-            }
-        }
-        roster.apply(changes);
+        let read = read_all(&mut self.session.lock(), tell);
+        let records = read
+            .map_err(|error| StoreError::new(format!("{}: the records cannot be read: {error}", self.base.shown())))?;
+        roster.apply(records.into_iter().map(Change::Put));
         Ok(())
     }
 
-    fn write(&self, batch: &Batch, wall_ms: i64) -> rusqlite::Result<()> {
-        let mut connection = self.connection.lock();
+    fn write(&self, batch: &Batch, wall_ms: i64) -> Result<(), Failed> {
+        let mut session = self.session.lock();
         // The worker waits for it before it looks at what others have added.
         let mut adjusted = self.adjusted.lock();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for change in &batch.changes {
-            put(&transaction, change, wall_ms)?;
-        }
-        for entry in &batch.audit {
-            note(&transaction, entry)?;
-        }
-        for adjustment in &batch.adjustments {
-            apply::add_to_account(&transaction, adjustment.account, adjustment.resets_at_ms, adjustment.by)?;
-        }
-        transaction.commit()?;
+        session.transaction(|session| {
+            for change in &batch.changes {
+                if let Some(roster) = &self.roster {
+                    stands(session, change, roster)?;
+                }
+                put(session, change, wall_ms)?;
+            }
+            for entry in &batch.audit {
+                note(session, entry)?;
+            }
+            let sums = batch.adjustments.iter().map(|adjusted| (adjusted.account, adjusted.resets_at_ms, adjusted.by));
+            apply::add_to_accounts(session, sums)
+        })?;
         for adjustment in &batch.adjustments {
             let sum = adjusted.entry((adjustment.account, adjustment.resets_at_ms)).or_default();
             *sum = sum.plus(adjustment.by);
@@ -85,50 +72,92 @@ impl OnFile {
     }
 }
 
+/// Makes sure that no other node has changed a record since this one heard of it: what is written was made of what it knew.
+fn stands(session: &mut Session, change: &Change, roster: &Roster) -> Result<(), Failed> {
+    let (kind, id) = match change {
+        Change::Put(record) => (record.kind(), record.id()),
+        Change::Remove(kind, id) => (*kind, id.clone()),
+    };
+    let values = [kind.as_str().into(), id.as_str().into()];
+    let found =
+        session.all("SELECT body FROM record WHERE kind = ? AND id = ? FOR UPDATE", &values, |row| row.text(0))?;
+    let found = found.first().and_then(|body| Record::from_json(kind, body).ok());
+    // What this version cannot read it may replace, as it always could.
+    match found {
+        Some(found) if roster.find(kind, &id).is_none_or(|known| known != found) => Err(Failed::new(format!(
+            "another node has changed the {} {} this instant: ask again",
+            kind.as_str(),
+            shown(&id)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// All records on file that can be read.
+pub(super) fn read_all(session: &mut Session, tell: &Tell) -> Result<Vec<Record>, Failed> {
+    let mut records = Vec::new();
+    session.each("SELECT kind, id, body FROM record", &[], |row| {
+        records.extend(record(row, tell)?);
+        Ok(())
+    })?;
+    Ok(records)
+}
+
+/// The record of a row of kind, id and body; told of if it cannot be read.
+pub(super) fn record(row: &Row<'_>, tell: &Tell) -> Result<Option<Record>, Failed> {
+    let (kind, id) = (row.text(0)?, row.text(1)?);
+    let read = read(&kind, &row.text(2)?);
+    if let Err(reason) = &read {
+        tell(Word::Trouble(&format!(
+            "a record on file is left out, and kept as it is: {kind} {}: {reason}; put it right with the version that wrote \
+             it",
+            shown(&id)
+        )));
+    }
+    Ok(read.ok())
+}
+
 fn read(kind: &str, body: &str) -> Result<Record, String> {
     let kind = Kind::parse(kind).ok_or("this version knows no such kind of record")?;
     Record::from_json(kind, body).map_err(|error| error.to_string())
 }
 
-/// Ids come from callers: nothing of them moves the cursor.
-fn shown(id: &str) -> String {
-    id.chars().take(80).map(|letter| if letter.is_control() { '?' } else { letter }).collect()
-}
-
-fn put(transaction: &Transaction<'_>, change: &Change, wall_ms: i64) -> rusqlite::Result<()> {
+fn put(session: &mut Session, change: &Change, wall_ms: i64) -> Result<(), Failed> {
     match change {
         Change::Put(record) => {
-            let body = record.to_json().map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-            let mut statement = transaction.prepare_cached(
-                "INSERT INTO record (kind, id, body, changed_ms) VALUES (?1, ?2, ?3, ?4) \
-                 ON CONFLICT (kind, id) DO UPDATE SET body = ?3, changed_ms = ?4",
+            let body = record.to_json().map_err(|error| Failed::new(error.to_string()))?;
+            let (kind, id) = (record.kind().as_str(), record.id());
+            session.execute(
+                "INSERT INTO record (kind, id, body, changed_ms) VALUES (?, ?, ?, ?) \
+                 ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body, changed_ms = excluded.changed_ms",
+                &[kind.into(), id.into(), body.into(), wall_ms.into()],
             )?;
-            statement.execute(params![record.kind().as_str(), record.id(), body, wall_ms])?;
         }
         Change::Remove(kind, id) => {
-            let mut statement = transaction.prepare_cached("DELETE FROM record WHERE kind = ?1 AND id = ?2")?;
-            statement.execute(params![kind.as_str(), id])?;
+            let values = [kind.as_str().into(), id.as_str().into()];
+            session.execute("DELETE FROM record WHERE kind = ? AND id = ?", &values)?;
         }
     }
     Ok(())
 }
 
-fn note(transaction: &Transaction<'_>, entry: &AuditEntry) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare_cached(
+fn note(session: &mut Session, entry: &AuditEntry) -> Result<(), Failed> {
+    let values = [
+        entry.id.as_str().into(),
+        entry.at.0.into(),
+        entry.by.as_str().into(),
+        entry.by_key.as_ref().map(|key| key.as_bytes().as_slice()).into(),
+        entry.action.as_str().into(),
+        entry.table.as_str().into(),
+        entry.object_id.as_str().into(),
+        entry.before.as_str().into(),
+        entry.after.as_str().into(),
+    ];
+    session.execute(
         "INSERT INTO audit (id, at_ms, by_user, by_key, action, table_name, object_id, before, after) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        &values,
     )?;
-    statement.execute(params![
-        entry.id,
-        entry.at.0,
-        entry.by,
-        entry.by_key.as_ref().map(|key| key.as_bytes().as_slice()),
-        entry.action,
-        entry.table,
-        entry.object_id,
-        entry.before.as_str(),
-        entry.after.as_str(),
-    ])?;
     Ok(())
 }
 
@@ -138,66 +167,60 @@ impl Records for OnFile {
     }
 
     fn audit(&self, query: &AuditQuery) -> Result<AuditPage, String> {
-        let connection = schema::open_to_read(&self.directory).map_err(|error| error.to_string())?;
-        entries(&connection, query).map_err(|error| error.to_string())
+        self.base.read(|session| entries(session, query))
     }
 }
 
-fn entries(connection: &Connection, query: &AuditQuery) -> rusqlite::Result<AuditPage> {
-    let (filter, mut values) = filter(query);
-    let count = format!("SELECT count(*) FROM audit WHERE {filter}");
-    let total: i64 = connection.query_row(&count, params_from_iter(&values), |row| row.get(0))?;
+fn entries(session: &mut Session, query: &AuditQuery) -> Result<AuditPage, Failed> {
+    let count = format!("SELECT count(*) FROM audit {}", conditions(query));
+    let total = session.number(&count, &conditions(query).values([]))?;
     let order = if query.newest_first { "DESC" } else { "ASC" };
+    let conditions = conditions(query);
     let select = format!(
-        "SELECT id, at_ms, by_user, by_key, action, table_name, object_id, before, after FROM audit WHERE {filter} \
+        "SELECT id, at_ms, by_user, by_key, action, table_name, object_id, before, after FROM audit {conditions} \
          ORDER BY at_ms {order}, number {order} LIMIT ? OFFSET ?"
     );
-    values.extend([query.limit, query.offset].map(|count| Value::Integer(i64::try_from(count).unwrap_or(i64::MAX))));
-    let mut statement = connection.prepare(&select)?;
-    let entries = statement.query_map(params_from_iter(&values), entry)?.collect::<Result<_, _>>()?;
+    let page = [query.limit, query.offset].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+    let entries = session.all(&select, &conditions.values(page), entry)?;
     Ok(AuditPage { total: u64::try_from(total).unwrap_or(0), entries })
 }
 
-/// The condition, and what stands for its question marks.
-fn filter(query: &AuditQuery) -> (String, Vec<Value>) {
-    let text = |text: &Option<String>| text.clone().map(Value::Text);
-    let conditions = [
-        ("id = ?", text(&query.id)),
-        ("by_user = ?", text(&query.by)),
-        ("by_key = ?", query.by_key.map(|key| Value::Blob(key.as_bytes().to_vec()))),
-        ("action = ?", text(&query.action)),
-        ("table_name = ?", text(&query.table)),
-        ("object_id = ?", text(&query.object_id)),
-        ("at_ms >= ?", query.from.map(|at| Value::Integer(at.0))),
-        ("at_ms <= ?", query.to.map(|at| Value::Integer(at.0))),
-    ];
-    let (conditions, values): (Vec<_>, Vec<_>) =
-        conditions.into_iter().filter_map(|(condition, value)| Some((condition, value?))).unzip();
-    let all = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
-    (all, values)
+fn conditions(query: &AuditQuery) -> Conditions<'_> {
+    let mut conditions = Conditions::default();
+    conditions.with_text("id = ?", query.id.as_deref());
+    conditions.with_text("by_user = ?", query.by.as_deref());
+    conditions.with("by_key = ?", query.by_key.as_ref().map(|key| [key.as_bytes().as_slice().into()]));
+    conditions.with_text("action = ?", query.action.as_deref());
+    conditions.with_text("table_name = ?", query.table.as_deref());
+    conditions.with_text("object_id = ?", query.object_id.as_deref());
+    conditions.with("at_ms >= ?", query.from.map(|at| [at.0.into()]));
+    conditions.with("at_ms <= ?", query.to.map(|at| [at.0.into()]));
+    conditions
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
-    let by_key: Option<Vec<u8>> = row.get(3)?;
+fn entry(row: &Row<'_>) -> Result<AuditEntry, Failed> {
     let json = |text: String| Json::parse(&text).unwrap_or_default();
     Ok(AuditEntry {
-        id: row.get(0)?,
-        at: Moment(row.get(1)?),
-        by: row.get(2)?,
-        by_key: by_key.and_then(|bytes| bytes.try_into().ok()).map(KeyHash::from_bytes),
-        action: row.get(4)?,
-        table: row.get(5)?,
-        object_id: row.get(6)?,
-        before: json(row.get(7)?),
-        after: json(row.get(8)?),
+        id: row.text(0)?,
+        at: Moment(row.int(1)?),
+        by: row.text(2)?,
+        by_key: row.maybe_bytes(3)?.and_then(|bytes| bytes.try_into().ok()).map(KeyHash::from_bytes),
+        action: row.text(4)?,
+        table: row.text(5)?,
+        object_id: row.text(6)?,
+        before: json(row.text(7)?),
+        after: json(row.text(8)?),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::ledger::{AccountId, Adjustment};
     use crate::roster::Key;
+    use crate::store::Durability;
     use crate::vocabulary::PicoUsd;
 
     struct Place(PathBuf);
@@ -211,7 +234,7 @@ mod tests {
         }
 
         fn open(&self) -> OnFile {
-            OnFile::open(self.0.clone(), Arc::default()).unwrap()
+            OnFile::open(Base::file(&self.0, Durability::Relaxed), Arc::default(), None).unwrap()
         }
     }
 
@@ -246,15 +269,14 @@ mod tests {
         let changes =
             vec![put_key("sk-a"), put_key("sk-b"), Change::Remove(Kind::Key, KeyHash::of("sk-a").to_string())];
         file.commit(&Batch { changes, ..Batch::default() }, 7).unwrap();
-        file.connection.lock().execute("INSERT INTO record VALUES ('key', 'x\u{1b}', '{}', 0)", []).unwrap();
+        file.session.lock().execute("INSERT INTO record VALUES ('key', 'x\u{1b}', '{}', 0)", &[]).unwrap();
         let (roster, heard) = (Roster::default(), Arc::new(Mutex::new(String::new())));
         let hearing = heard.clone();
         let tell: Tell = Box::new(move |word| hearing.lock().push_str(&format!("{word:?}")));
         place.open().load(&roster, &tell).unwrap();
         assert_eq!((roster.keys.len(), roster.keys.has(&KeyHash::of("sk-b"))), (1, true));
         assert!(heard.lock().contains("key x?: not a record of a key: missing field"), "{}", heard.lock());
-        let rows: i64 = file.connection.lock().query_row("SELECT count(*) FROM record", [], |row| row.get(0)).unwrap();
-        assert_eq!(rows, 2);
+        assert_eq!(file.session.lock().number("SELECT count(*) FROM record", &[]).unwrap(), 2);
     }
 
     #[test]
@@ -289,10 +311,7 @@ mod tests {
         let adjustments = vec![Adjustment { account, resets_at_ms: None, by: PicoUsd::dollars(3) }];
         let batch = Batch { changes: vec![put_key("sk-a")], audit, adjustments };
         assert!(file.commit(&batch, 7).unwrap_err().contains("UNIQUE"));
-        let rows = |table: &str| -> i64 {
-            let count = format!("SELECT count(*) FROM {table}");
-            file.connection.lock().query_row(&count, [], |row| row.get(0)).unwrap()
-        };
+        let rows = |table: &str| file.session.lock().number(&format!("SELECT count(*) FROM {table}"), &[]).unwrap();
         assert_eq!((rows("record"), rows("audit"), rows("account"), file.adjusted.lock().len()), (0, 0, 0, 0));
         file.commit(&Batch { audit: Vec::new(), ..batch }, 7).unwrap();
         assert_eq!((rows("record"), rows("account"), file.adjusted.lock().len()), (1, 1, 1));

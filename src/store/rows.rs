@@ -2,12 +2,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use rusqlite::types::Value;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params, params_from_iter};
-
 use super::conditions::Conditions;
 use super::entry::{self, Entry};
 use super::money;
+use super::session::{Failed, Flavour, Row, Session};
+use super::value::Value;
 use crate::ledger::{Behalf, CallType, Filter, Manner, Order, Outcome, Receipt, Slice, Tags, Upstream, count};
 use crate::vocabulary::{KeyHash, ModelName, PicoUsd, ScopeKind, Usage};
 
@@ -18,7 +17,8 @@ pub(super) fn day_of(wall_ms: i64) -> i64 {
     wall_ms.div_euclid(DAY_MS)
 }
 
-/// In the order in which [`write`] binds them and [`receipt`] reads them. The first is what a row is found by.
+/// In the order in which [`values`] binds them and [`receipt`] reads them. The first is what a row is found by; the word that
+/// is PostgreSQL's own stands in quotes.
 const COLUMNS: [&str; 35] = [
     "exchange",
     "stage",
@@ -41,7 +41,7 @@ const COLUMNS: [&str; 35] = [
     "cost_pico",
     "booked",
     "team",
-    "user",
+    "\"user\"",
     "organization",
     "customer",
     "tags",
@@ -70,29 +70,19 @@ fn statement(on_conflict: &str) -> String {
     format!("INSERT INTO spend ({columns}) VALUES ({places}) ON CONFLICT (exchange) DO {on_conflict}")
 }
 
-/// The statements that write rows, looked up once for many.
-pub(super) struct Writing<'c> {
-    insert: CachedStatement<'c>,
-    replace: CachedStatement<'c>,
+/// Writes the row of each entry where there is none of its exchange; whether there was none.
+pub(super) fn insert(session: &mut Session, entries: &[&Entry]) -> Result<Vec<bool>, Failed> {
+    let lists: Vec<_> = entries.iter().map(|entry| values(entry)).collect();
+    Ok(session.execute_each(&INSERT, &lists)?.into_iter().map(|written| written > 0).collect())
 }
 
-impl<'c> Writing<'c> {
-    pub(super) fn on(connection: &'c Connection) -> rusqlite::Result<Self> {
-        Ok(Self { insert: connection.prepare_cached(&INSERT)?, replace: connection.prepare_cached(&UPDATE)? })
-    }
-
-    /// Writes a row where there is none of that exchange; whether there was none.
-    pub(super) fn insert(&mut self, entry: &Entry) -> rusqlite::Result<bool> {
-        write(&mut self.insert, entry)
-    }
-
-    /// Writes a row in the place of the one there is.
-    pub(super) fn replace(&mut self, entry: &Entry) -> rusqlite::Result<()> {
-        write(&mut self.replace, entry).map(|_| ())
-    }
+/// Writes rows in the place of those there are.
+pub(super) fn replace(session: &mut Session, entries: &[&Entry]) -> Result<(), Failed> {
+    let lists: Vec<_> = entries.iter().map(|entry| values(entry)).collect();
+    session.execute_each(&UPDATE, &lists).map(drop)
 }
 
-fn write(statement: &mut CachedStatement<'_>, entry: &Entry) -> rusqlite::Result<bool> {
+fn values(entry: &Entry) -> Vec<Value<'_>> {
     let Entry { stage, receipt } = entry;
     let usage = receipt.usage.usage().copied().unwrap_or_default();
     let Usage { cache_write, cache_write_1h, .. } = usage;
@@ -101,44 +91,43 @@ fn write(statement: &mut CachedStatement<'_>, entry: &Entry) -> rusqlite::Result
     entry::bookings(&receipt.booked, &mut booked);
     let (behalf, upstream) = (receipt.behalf.as_deref(), receipt.upstream.as_deref());
     let Manner { call, session, client_ip, first_ms, status, error, input_cost } = &receipt.manner;
-    let written = statement.execute(params![
-        &*receipt.exchange,
-        entry::stage_code(*stage),
-        entry::outcome_code(receipt.outcome),
-        day_of(receipt.started_ms),
-        receipt.started_ms,
-        receipt.ended_ms,
-        receipt.key.as_ref().map(|key| key.as_bytes().as_slice()),
-        receipt.key_alias.as_deref(),
-        receipt.model.as_ref().map(ModelName::as_str),
-        receipt.group.as_deref(),
-        receipt.deployment.as_deref(),
-        entry::metered_code(&receipt.usage),
-        count(usage.prompt),
-        count(usage.completion),
-        count(usage.cache_read),
-        count(cache_write.saturating_add(cache_write_1h)),
-        count(usage.reasoning),
-        micro,
-        pico,
-        booked,
-        behalf.and_then(|behalf| behalf.team.as_deref()),
-        behalf.and_then(|behalf| behalf.user.as_deref()),
-        behalf.and_then(|behalf| behalf.organization.as_deref()),
-        behalf.and_then(|behalf| behalf.customer.as_deref()),
-        behalf.and_then(tags),
-        upstream.map(|upstream| &*upstream.provider),
-        upstream.map(|upstream| &*upstream.model),
-        upstream.map(|upstream| &*upstream.api_base),
-        call.code(),
-        session.as_deref(),
-        client_ip.map(|ip| ip.to_string()),
-        first_ms,
-        status,
-        error.as_deref(),
-        i64::try_from(input_cost.0).unwrap_or(i64::MAX),
-    ])?;
-    Ok(written > 0)
+    vec![
+        (&*receipt.exchange).into(),
+        entry::stage_code(*stage).into(),
+        entry::outcome_code(receipt.outcome).into(),
+        day_of(receipt.started_ms).into(),
+        receipt.started_ms.into(),
+        receipt.ended_ms.into(),
+        receipt.key.as_ref().map(|key| key.as_bytes().as_slice()).into(),
+        receipt.key_alias.as_deref().into(),
+        receipt.model.as_ref().map(ModelName::as_str).into(),
+        receipt.group.as_deref().into(),
+        receipt.deployment.as_deref().into(),
+        entry::metered_code(&receipt.usage).into(),
+        count(usage.prompt).into(),
+        count(usage.completion).into(),
+        count(usage.cache_read).into(),
+        count(cache_write.saturating_add(cache_write_1h)).into(),
+        count(usage.reasoning).into(),
+        micro.into(),
+        pico.into(),
+        booked.into(),
+        behalf.and_then(|behalf| behalf.team.as_deref()).into(),
+        behalf.and_then(|behalf| behalf.user.as_deref()).into(),
+        behalf.and_then(|behalf| behalf.organization.as_deref()).into(),
+        behalf.and_then(|behalf| behalf.customer.as_deref()).into(),
+        behalf.and_then(tags).into(),
+        upstream.map(|upstream| &*upstream.provider).into(),
+        upstream.map(|upstream| &*upstream.model).into(),
+        upstream.map(|upstream| &*upstream.api_base).into(),
+        call.code().into(),
+        session.as_deref().into(),
+        client_ip.map(|ip| ip.to_string()).into(),
+        (*first_ms).into(),
+        u32::from(*status).into(),
+        error.as_deref().into(),
+        i64::try_from(input_cost.0).unwrap_or(i64::MAX).into(),
+    ]
 }
 
 /// Tags as a JSON array.
@@ -152,40 +141,38 @@ fn tags_of(json: Option<&str>) -> Tags {
     tags.unwrap_or_default().into_iter().map(Arc::from).collect()
 }
 
-/// The row of an exchange, with how far it was.
-pub(super) fn find(connection: &Connection, exchange: &str) -> rusqlite::Result<Option<(u8, Receipt)>> {
-    static FIND: LazyLock<String> = LazyLock::new(|| format!("{} WHERE exchange = ?1", &*SELECT));
-    let mut statement = connection.prepare_cached(&FIND)?;
-    statement.query_row([exchange], |row| Ok((row.get(1)?, receipt(row)?))).optional()
+/// The row of each exchange that has one, with how far it was.
+pub(super) fn find(session: &mut Session, exchanges: &[&str]) -> Result<Vec<Option<(i64, Receipt)>>, Failed> {
+    static FIND: LazyLock<String> = LazyLock::new(|| format!("{} WHERE exchange = ?", &*SELECT));
+    let lists: Vec<_> = exchanges.iter().map(|exchange| vec![Value::from(*exchange)]).collect();
+    session.find_each(&FIND, &lists, |row| Ok((row.int(1)?, receipt(row)?)))
 }
 
 /// Reads one slice of the receipts that pass a filter, one by one.
 pub(super) fn read(
-    connection: &Connection,
+    session: &mut Session,
     filter: &Filter,
     slice: &Slice,
     each: &mut dyn FnMut(Receipt),
-) -> rusqlite::Result<()> {
-    let conditions = conditions(filter);
+) -> Result<(), Failed> {
+    let conditions = conditions(filter, session.flavour());
     let direction = if slice.ascending { "ASC" } else { "DESC" };
-    let order: Vec<_> = order(slice.order).iter().map(|column| format!("{column} {direction}")).collect();
+    // The last column makes the order a whole one: a list is read slice by slice.
+    let columns = order(slice.order).iter().chain(&["exchange"]);
+    let order: Vec<_> = columns.map(|column| format!("{column} {direction}")).collect();
     let text = format!("{} {conditions} ORDER BY {} LIMIT ? OFFSET ?", &*SELECT, order.join(", "));
     let slice = [slice.limit, slice.offset].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
-    let mut statement = connection.prepare(&text)?;
-    let mut rows = statement.query(params_from_iter(conditions.values(slice)))?;
-    while let Some(row) = rows.next()? {
+    session.each(&text, &conditions.values(slice), |row| {
         each(receipt(row)?);
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// How many receipts pass a filter.
-pub(super) fn number(connection: &Connection, filter: &Filter) -> rusqlite::Result<u64> {
-    let conditions = conditions(filter);
+pub(super) fn number(session: &mut Session, filter: &Filter) -> Result<u64, Failed> {
+    let conditions = conditions(filter, session.flavour());
     let text = format!("SELECT count(*) FROM spend {conditions}");
-    let number: i64 =
-        connection.prepare(&text)?.query_row(params_from_iter(conditions.values([])), |row| row.get(0))?;
-    Ok(number.unsigned_abs())
+    Ok(session.number(&text, &conditions.values([]))?.unsigned_abs())
 }
 
 fn order(order: Order) -> &'static [&'static str] {
@@ -199,20 +186,20 @@ fn order(order: Order) -> &'static [&'static str] {
     }
 }
 
-fn conditions(filter: &Filter) -> Conditions {
+fn conditions(filter: &Filter, flavour: Flavour) -> Conditions<'_> {
     let mut conditions = Conditions::default();
     conditions.with_text("exchange = ?", filter.exchange.as_deref());
     conditions.with_text("session = ?", filter.session.as_deref());
-    conditions.with("key = ?", filter.key.map(|key| [Value::from(key.as_bytes().to_vec())]));
+    conditions.with("key = ?", filter.key.as_ref().map(|key| [Value::from(key.as_bytes().as_slice())]));
     conditions.with_text("key_alias = ?", filter.key_alias.as_deref());
     for (kind, id) in &filter.of {
-        conditions.with_text(column(*kind), Some(id));
+        conditions.with_text(column(*kind, flavour), Some(id));
     }
-    let named = filter.model.as_ref().map(|model| [model, model, model].map(|model| Value::from(model.clone())));
+    let named = filter.model.as_ref().map(|model| [model, model, model].map(|model| Value::from(model.as_str())));
     conditions.with("(model = ? OR model_group = ? OR upstream = ?)", named);
     conditions.with_text("deployment = ?", filter.deployment.as_deref());
     conditions.with_text("provider = ?", filter.provider.as_deref());
-    let failed = || [Value::from(i64::from(entry::outcome_code(Outcome::Failed)))];
+    let failed = || [Value::from(entry::outcome_code(Outcome::Failed))];
     conditions.with("outcome = ?", filter.failed.filter(|failed| *failed).map(|_| failed()));
     conditions.with("outcome <> ?", filter.failed.filter(|failed| !*failed).map(|_| failed()));
     conditions.with("started_ms >= ?", filter.from_ms.map(|from| [Value::from(from)]));
@@ -222,30 +209,30 @@ fn conditions(filter: &Filter) -> Conditions {
     conditions
 }
 
-fn columns_of(cost: PicoUsd) -> [Value; 2] {
+fn columns_of(cost: PicoUsd) -> [Value<'static>; 2] {
     let (micro, pico) = money::split(cost);
     [Value::from(micro), Value::from(pico)]
 }
 
-fn column(kind: ScopeKind) -> &'static str {
+fn column(kind: ScopeKind, flavour: Flavour) -> &'static str {
     match kind {
         ScopeKind::Team => "team = ?",
-        ScopeKind::User => "user = ?",
+        ScopeKind::User => "\"user\" = ?",
         ScopeKind::Organization => "organization = ?",
         ScopeKind::Customer => "customer = ?",
-        ScopeKind::Tag => "EXISTS (SELECT 1 FROM json_each(spend.tags) WHERE value = ?)",
+        ScopeKind::Tag => flavour.has_tag(),
         ScopeKind::Provider => "provider = ?",
         ScopeKind::Deployment => "deployment = ?",
         // Of these a row knows nothing: there is none.
-        ScopeKind::Key | ScopeKind::TeamMember | ScopeKind::OrganizationMember => "? IS NULL",
+        ScopeKind::Key | ScopeKind::TeamMember | ScopeKind::OrganizationMember => "CAST(? AS TEXT) IS NULL",
     }
 }
 
-fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
-    let text = |index| row.get::<_, Option<Arc<str>>>(index);
-    let tokens = |index| row.get::<_, i64>(index).map(|tokens| u64::try_from(tokens).unwrap_or_default());
-    let key: Option<[u8; 32]> = row.get(6)?;
-    let model: Option<String> = row.get(8)?;
+fn receipt(row: &Row<'_>) -> Result<Receipt, Failed> {
+    let text = |index| row.maybe_text(index).map(|text| text.map(Arc::<str>::from));
+    let tokens = |index| row.int(index).map(|tokens| u64::try_from(tokens).unwrap_or_default());
+    // A number of a later version, beyond what this one knows.
+    let code = |index| row.int(index).map(|code| u8::try_from(code).unwrap_or(u8::MAX));
     let usage = Usage {
         prompt: tokens(12)?,
         completion: tokens(13)?,
@@ -254,46 +241,44 @@ fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
         reasoning: tokens(16)?,
         ..Usage::default()
     };
-    let booked: Vec<u8> = row.get(19)?;
     let behalf = Behalf {
         team: text(20)?,
         user: text(21)?,
         organization: text(22)?,
         customer: text(23)?,
-        tags: tags_of(text(24)?.as_deref()),
+        tags: tags_of(row.maybe_text(24)?.as_deref()),
     };
     let upstream = Upstream {
         provider: text(25)?.unwrap_or_default(),
         model: text(26)?.unwrap_or_default(),
         api_base: text(27)?.unwrap_or_default(),
     };
-    let client_ip: Option<String> = row.get(30)?;
     Ok(Receipt {
-        exchange: row.get(0)?,
-        key: key.map(KeyHash::from_bytes),
+        exchange: row.text(0)?.into(),
+        key: row.maybe_bytes(6)?.and_then(|key| key.try_into().ok()).map(KeyHash::from_bytes),
         key_alias: text(7)?,
-        model: model.and_then(|model| ModelName::parse(&model).ok()),
+        model: row.maybe_text(8)?.and_then(|model| ModelName::parse(&model).ok()),
         group: text(9)?,
         deployment: text(10)?,
         behalf: behalf.shared(),
         upstream: (upstream != Upstream::default()).then(|| Arc::new(upstream)),
         manner: Manner {
-            call: CallType::of(row.get(28)?),
+            call: CallType::of(code(28)?),
             session: text(29)?,
-            client_ip: client_ip.and_then(|ip| ip.parse().ok()),
-            first_ms: row.get(31)?,
-            status: row.get(32)?,
+            client_ip: row.maybe_text(30)?.and_then(|ip| ip.parse().ok()),
+            first_ms: row.maybe_int(31)?,
+            status: u16::try_from(row.int(32)?).unwrap_or_default(),
             error: text(33)?,
-            input_cost: PicoUsd(row.get::<_, i64>(34)?.into()),
+            input_cost: PicoUsd(row.int(34)?.into()),
         },
-        usage: entry::metered_of(row.get(11)?, usage),
-        cost: money::join(row.get(17)?, row.get(18)?),
+        usage: entry::metered_of(code(11)?, usage),
+        cost: money::join(row.int(17)?, row.int(18)?),
         excess: PicoUsd::ZERO,
         // A word of a later version: nothing worse is known.
-        outcome: entry::outcome_of(row.get(2)?).unwrap_or(Outcome::Cut),
-        started_ms: row.get(4)?,
-        ended_ms: row.get(5)?,
-        booked: entry::bookings_of(&booked).unwrap_or_default(),
+        outcome: entry::outcome_of(code(2)?).unwrap_or(Outcome::Cut),
+        started_ms: row.int(4)?,
+        ended_ms: row.int(5)?,
+        booked: entry::bookings_of(&row.bytes(19)?).unwrap_or_default(),
         on_file: true,
     })
 }
@@ -316,11 +301,11 @@ mod tests {
     const START_MS: i64 = 1_795_226_400_000;
 
     /// Three days with four exchanges each: of two teams, two models, some with tags, some that failed.
-    fn filed() -> (Place, Connection, Vec<Receipt>) {
+    fn filed() -> (Place, Session, Vec<Receipt>) {
         let directory =
             std::env::temp_dir().join(format!("tollgate-rows-{}-{}", std::process::id(), fastrand::u64(..)));
         std::fs::create_dir_all(&directory).unwrap();
-        let mut connection = schema::open(&directory, Durability::Relaxed).unwrap();
+        let mut session = schema::session(&directory, Durability::Relaxed).unwrap();
         let one = |number: i64| {
             let mut receipt = receipt(&format!("x{number:02}"), i128::from(number) * 400_000);
             (receipt.started_ms, receipt.ended_ms) = (START_MS + number / 4 * DAY_MS + number, START_MS + 3 * DAY_MS);
@@ -349,29 +334,29 @@ mod tests {
         let receipts: Vec<_> = (0..12).map(one).collect();
         let entries: Vec<_> =
             receipts.iter().map(|receipt| Entry { stage: Stage::Closed, receipt: receipt.clone() }).collect();
-        apply::apply(&mut connection, &entries).unwrap();
-        (Place(directory), connection, receipts)
+        apply::apply(&mut session, &entries, None).unwrap();
+        (Place(directory), session, receipts)
     }
 
-    fn listed(connection: &Connection, filter: &Filter, slice: &Slice) -> Vec<Receipt> {
+    fn listed(session: &mut Session, filter: &Filter, slice: &Slice) -> Vec<Receipt> {
         let mut all = Vec::new();
-        read(connection, filter, slice, &mut |receipt| all.push(receipt)).unwrap();
+        read(session, filter, slice, &mut |receipt| all.push(receipt)).unwrap();
         all
     }
 
     #[test]
     fn a_receipt_comes_back_as_it_was() {
-        let (_place, connection, receipts) = filed();
+        let (_place, mut session, receipts) = filed();
         for receipt in receipts {
-            let (stage, found) = find(&connection, &receipt.exchange).unwrap().unwrap();
+            let (stage, found) = find(&mut session, &[&receipt.exchange]).unwrap().pop().flatten().unwrap();
             assert_eq!((stage, format!("{found:?}")), (2, format!("{receipt:?}")));
         }
-        assert!(find(&connection, "x99").unwrap().is_none());
+        assert!(find(&mut session, &["x99"]).unwrap()[0].is_none());
     }
 
     #[test]
     fn a_filter_lets_through_what_it_says() {
-        let (_place, connection, receipts) = filed();
+        let (_place, mut session, receipts) = filed();
         let none = Filter::default;
         let of = |kind, id: &str| Filter { of: vec![(kind, id.to_owned())], ..none() };
         let text = |text: &str| Some(text.to_owned());
@@ -408,20 +393,20 @@ mod tests {
             let expected: Vec<_> =
                 expected.into_iter().map(|number| receipts[number as usize].exchange.clone()).collect();
             let found: Vec<_> =
-                listed(&connection, &filter, &Slice::newest(100)).into_iter().map(|found| found.exchange).collect();
+                listed(&mut session, &filter, &Slice::newest(100)).into_iter().map(|found| found.exchange).collect();
             assert_eq!(found, expected, "{filter:?}");
-            assert_eq!(number(&connection, &filter).unwrap(), expected.len() as u64, "{filter:?}");
+            assert_eq!(number(&mut session, &filter).unwrap(), expected.len() as u64, "{filter:?}");
         }
     }
 
     #[test]
     fn slices_cover_a_list_once_in_its_order() {
-        let (_place, connection, receipts) = filed();
+        let (_place, mut session, receipts) = filed();
         for order in [Order::Start, Order::End, Order::Cost, Order::Tokens, Order::Duration, Order::Model] {
             for ascending in [true, false] {
                 let slice = |offset, limit| Slice { order, ascending, offset, limit };
-                let names = |slice| {
-                    listed(&connection, &Filter::default(), &slice).into_iter().map(|found| found.exchange).collect()
+                let mut names = |slice| {
+                    listed(&mut session, &Filter::default(), &slice).into_iter().map(|found| found.exchange).collect()
                 };
                 let whole: Vec<Arc<str>> = names(slice(0, 100));
                 let parts: Vec<Arc<str>> = (0..4).flat_map(|part| -> Vec<_> { names(slice(part * 3, 3)) }).collect();
@@ -429,18 +414,18 @@ mod tests {
             }
         }
         let dearest = Slice { order: Order::Cost, ..Slice::newest(1) };
-        assert_eq!(&*listed(&connection, &Filter::default(), &dearest)[0].exchange, "x11");
+        assert_eq!(&*listed(&mut session, &Filter::default(), &dearest)[0].exchange, "x11");
     }
 
     #[test]
     fn sums_are_those_of_the_receipts_whatever_they_are_by() {
-        let (_place, connection, receipts) = filed();
+        let (_place, mut session, receipts) = filed();
         let total = |passes: &dyn Fn(&Receipt) -> bool| {
             let mut counts = Counts::default();
             receipts.iter().filter(|receipt| passes(receipt)).for_each(|one| counts.add(&Counts::of(one), 1));
             counts
         };
-        let read = |survey: &Survey| sums::read(&connection, survey).unwrap();
+        let mut read = |survey: &Survey| sums::read(&mut session, survey).unwrap();
         let day = day_of(START_MS);
         let all = [By::Day, By::Key, By::Model, By::Group, By::Upstream, By::Provider, By::Deployment];
         for chosen in 0..1_usize << all.len() {

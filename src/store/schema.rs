@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use super::session::Session;
 use super::{Durability, FILE, StoreError};
 
 /// Every step from an empty file, in order; one more file per change, and none is ever edited. During a hand-over the
@@ -36,6 +37,16 @@ pub(super) fn open(directory: &Path, durability: Durability) -> Result<Connectio
         Ok(Some(newer)) => Err(StoreError::new(newer_than_known(&path, newer))),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// A session on it.
+pub(super) fn session(directory: &Path, durability: Durability) -> Result<Session, StoreError> {
+    open(directory, durability).map(Session::File)
+}
+
+/// A session on it for reading alone.
+pub(super) fn session_to_read(directory: &Path) -> Result<Session, StoreError> {
+    open_to_read(directory).map(Session::File)
 }
 
 /// Opens it for reading alone.

@@ -1,10 +1,11 @@
 //! Sums by day, read from the file.
 
 use std::path::Path;
-
-use rusqlite::{Connection, Row, params_from_iter, types::Value};
+use std::sync::LazyLock;
 
 use super::conditions::{Conditions, Is};
+use super::session::{Failed, Row, Session};
+use super::value::Value;
 use super::{StoreError, money, schema};
 use crate::ledger::{By, Counts, Sum, Survey};
 use crate::vocabulary::KeyHash;
@@ -15,46 +16,60 @@ use crate::vocabulary::KeyHash;
 /// # Errors
 /// The directory has no database that this version can read.
 pub fn report(directory: &Path, survey: &Survey) -> Result<Vec<Sum>, StoreError> {
-    let connection = schema::open_to_read(directory)?;
-    read(&connection, survey).map_err(|error| StoreError::new(format!("{}: {error}", directory.display())))
+    let mut session = schema::session_to_read(directory)?;
+    read(&mut session, survey).map_err(|error| StoreError::new(format!("{}: {error}", directory.display())))
 }
 
 /// The sums.
-pub(super) fn read(connection: &Connection, survey: &Survey) -> rusqlite::Result<Vec<Sum>> {
+pub(super) fn read(session: &mut Session, survey: &Survey) -> Result<Vec<Sum>, Failed> {
     let conditions = conditions(survey);
     let group = group(survey);
-    let of = |by: By, otherwise: &'static str| match column(by, survey) {
+    let no_bytes = format!("CAST('' AS {})", session.flavour().bytes());
+    let of = |by: By, otherwise| match column(by, survey) {
         Some(column) if survey.by.contains(&by) => column,
         _ => otherwise,
     };
     let text = format!(
         "SELECT {day}, {id}, {key}, {alias}, {model}, {model_group}, {upstream}, {provider}, {deployment}, \
-         coalesce(sum(requests), 0), coalesce(sum(failed), 0), coalesce(sum(prompt), 0), coalesce(sum(completion), 0), \
-         coalesce(sum(cache_read), 0), coalesce(sum(cache_write), 0), coalesce(sum(reasoning), 0), \
-         coalesce(sum(cost_micro), 0), coalesce(sum(cost_pico), 0) \
+         {counts} \
          FROM {table} {conditions} {group} ORDER BY 1 DESC, 17 DESC, 18 DESC, 10 DESC, 2, 3, 5, 9 LIMIT ? OFFSET ?",
-        day = of(By::Day, "0"),
+        day = of(By::Day, "CAST(0 AS BIGINT)"),
         id = of(By::Id, "''"),
-        key = of(By::Key, "x''"),
+        key = of(By::Key, &no_bytes),
         alias = if survey.by.contains(&By::Key) { "max(key_alias)" } else { "''" },
         model = of(By::Model, "''"),
         model_group = of(By::Group, "''"),
         upstream = of(By::Upstream, "''"),
         provider = of(By::Provider, "''"),
         deployment = of(By::Deployment, "''"),
+        counts = *COUNTS,
         table = table(survey),
     );
     let page = [survey.limit, survey.offset].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
-    let mut statement = connection.prepare(&text)?;
-    statement.query_map(params_from_iter(conditions.values(page)), sum)?.collect()
+    session.all(&text, &conditions.values(page), sum)
 }
 
+/// The counts, each as wide as a column: PostgreSQL's sums are wider.
+static COUNTS: LazyLock<String> = LazyLock::new(|| {
+    let columns = [
+        "requests",
+        "failed",
+        "prompt",
+        "completion",
+        "cache_read",
+        "cache_write",
+        "reasoning",
+        "cost_micro",
+        "cost_pico",
+    ];
+    columns.map(|column| format!("CAST(coalesce(sum({column}), 0) AS BIGINT)")).join(", ")
+});
+
 /// How many sums there are.
-pub(super) fn number(connection: &Connection, survey: &Survey) -> rusqlite::Result<u64> {
+pub(super) fn number(session: &mut Session, survey: &Survey) -> Result<u64, Failed> {
     let (conditions, group, table) = (conditions(survey), group(survey), table(survey));
-    let text = format!("SELECT count(*) FROM (SELECT 1 FROM {table} {conditions} {group})");
-    let read = |row: &Row<'_>| row.get::<_, i64>(0);
-    Ok(connection.prepare(&text)?.query_row(params_from_iter(conditions.values([])), read)?.unsigned_abs())
+    let text = format!("SELECT count(*) FROM (SELECT 1 FROM {table} {conditions} {group}) AS found");
+    Ok(session.number(&text, &conditions.values([]))?.unsigned_abs())
 }
 
 fn table(survey: &Survey) -> &'static str {
@@ -81,41 +96,40 @@ fn column(by: By, survey: &Survey) -> Option<&'static str> {
     }
 }
 
-fn conditions(survey: &Survey) -> Conditions {
+fn conditions(survey: &Survey) -> Conditions<'_> {
     let mut conditions = Conditions::default();
     if let Some(kind) = survey.of {
         conditions.with("kind = ?", Some([Value::from(i64::from(kind.code()))]));
-        conditions.among("id", Is::OneOf, survey.ids.iter().cloned().map(Value::from));
-        conditions.among("id", Is::NoneOf, survey.without.iter().cloned().map(Value::from));
+        conditions.among("id", Is::OneOf, survey.ids.iter().map(|id| Value::from(id.as_str())));
+        conditions.among("id", Is::NoneOf, survey.without.iter().map(|id| Value::from(id.as_str())));
     }
     conditions.with("day BETWEEN ? AND ?", Some([Value::from(survey.from_day), Value::from(survey.to_day)]));
-    conditions.among("key", Is::OneOf, survey.keys.iter().map(|key| Value::from(key.as_bytes().to_vec())));
-    let named = survey.model.as_ref().map(|model| [model, model, model].map(|model| Value::from(model.clone())));
+    conditions.among("key", Is::OneOf, survey.keys.iter().map(|key| Value::from(key.as_bytes().as_slice())));
+    let named = survey.model.as_ref().map(|model| [model, model, model].map(|model| Value::from(model.as_str())));
     conditions.with("(model = ? OR model_group = ? OR upstream = ?)", named);
     conditions
 }
 
-fn sum(row: &Row<'_>) -> rusqlite::Result<Sum> {
-    let key: Vec<u8> = row.get(2)?;
+fn sum(row: &Row<'_>) -> Result<Sum, Failed> {
     Ok(Sum {
-        day: row.get(0)?,
-        id: row.get(1)?,
-        key: key.try_into().ok().map(KeyHash::from_bytes),
-        key_alias: row.get(3)?,
-        model: row.get(4)?,
-        group: row.get(5)?,
-        upstream: row.get(6)?,
-        provider: row.get(7)?,
-        deployment: row.get(8)?,
+        day: row.int(0)?,
+        id: row.text(1)?,
+        key: row.bytes(2)?.try_into().ok().map(KeyHash::from_bytes),
+        key_alias: row.text(3)?,
+        model: row.text(4)?,
+        group: row.text(5)?,
+        upstream: row.text(6)?,
+        provider: row.text(7)?,
+        deployment: row.text(8)?,
         counts: Counts {
-            requests: row.get(9)?,
-            failed: row.get(10)?,
-            prompt: row.get(11)?,
-            completion: row.get(12)?,
-            cache_read: row.get(13)?,
-            cache_write: row.get(14)?,
-            reasoning: row.get(15)?,
-            cost: money::join(row.get(16)?, row.get(17)?),
+            requests: row.int(9)?,
+            failed: row.int(10)?,
+            prompt: row.int(11)?,
+            completion: row.int(12)?,
+            cache_read: row.int(13)?,
+            cache_write: row.int(14)?,
+            reasoning: row.int(15)?,
+            cost: money::join(row.int(16)?, row.int(17)?),
         },
     })
 }

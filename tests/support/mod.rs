@@ -13,6 +13,7 @@ pub(crate) mod client;
 pub(crate) mod hostile;
 pub(crate) mod issuer;
 pub(crate) mod playback;
+pub(crate) mod postgres;
 mod process;
 pub(crate) mod raw;
 pub(crate) mod rig;

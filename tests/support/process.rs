@@ -120,7 +120,7 @@ impl Drop for Process {
 }
 
 /// Ends a process when this one is gone: its standard input ends then, however this one ended.
-fn watchdog(pid: u32) -> Child {
+pub(super) fn watchdog(pid: u32) -> Child {
     let mut command = Command::new("sh");
     command.args(["-c", "read -r _; kill -9 \"$0\""]).arg(pid.to_string());
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()

@@ -41,7 +41,6 @@ const NOTES: &[(&str, &str)] = &[
     ("permissions", "the key is not restricted by it"),
     ("duration", "say until when with `expires`"),
     ("max_parallel_requests", "max_parallel_requests of a virtual key or a deployment is"),
-    ("database_url", "keys are declared under `virtual_keys`"),
     ("deployment_affinity_ttl_seconds", "affinity is by hash: nothing is remembered that could run out"),
     ("forward_headers", "headers of the client's are passed on from a fixed list only"),
 ];
@@ -61,7 +60,7 @@ const GENERAL: &str = "\
     control_plane_url coordination_redis custom_auth_run_common_checks dangerously_permit_weak_or_unset_master_key \
     database_args database_connect_timeout database_connection_pool_limit database_connection_timeout \
     database_disable_prepared_statements database_extra_connection_params database_max_idle_connection_lifetime \
-    database_socket_timeout database_type database_url disable_auto_add_proxy_admin_to_teams \
+    database_socket_timeout database_type disable_auto_add_proxy_admin_to_teams \
     disable_budget_reservation disable_env_credential_login disable_error_logs \
     disable_password_login_when_sso_enabled disable_responses_id_security disable_spend_logs disable_spend_updates \
     embedding_model enable_claude_code_gateway enable_openai_websocket_passthrough \

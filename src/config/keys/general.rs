@@ -116,6 +116,14 @@ pub(super) const KEYS: &[Key] = &[
     )
     .in_comment(),
     Key::new(
+        "general_settings.database_url",
+        Kind::Secret,
+        "none: keys, receipts and sums are in data_dir",
+        "PostgreSQL for several nodes, postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=MODE. Read at the start.",
+        "os.environ/DATABASE_URL",
+    )
+    .in_comment(),
+    Key::new(
         "general_settings.spend_durability",
         Kind::Choice(&["strict", "relaxed"]),
         "strict",
@@ -126,7 +134,7 @@ pub(super) const KEYS: &[Key] = &[
         "general_settings.maximum_spend_logs_retention_period",
         Kind::Seconds { zero: false, max: 315_360_000 },
         "for ever",
-        "How long the rows of single requests are kept in data_dir; sums by day stay.",
+        "How long the rows of single requests are kept; sums by day stay.",
         "90d",
     ),
     Key::new(

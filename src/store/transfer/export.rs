@@ -40,8 +40,8 @@ pub fn export(
 /// Moves what a process that is gone left in its journal, if nobody runs on the directory.
 fn gather(path: &Path) -> Result<(), StoreError> {
     let Ok(_lock) = directory::lock(path, None) else { return Ok(()) };
-    let mut connection = schema::open(path, Durability::Strict)?;
-    let moved = neighbour::adopt(path, &[], &mut connection);
+    let mut session = schema::session(path, Durability::Strict)?;
+    let moved = neighbour::adopt(path, &[], &mut session);
     moved.map(drop).map_err(|error| StoreError::new(format!("{}: a journal: {error}", path.display())))
 }
 

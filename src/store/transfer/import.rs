@@ -43,10 +43,11 @@ pub fn import(
     let failed = |what: &str, error: &dyn std::fmt::Display| {
         StoreError::new(format!("{}: {what}: {error}; nothing was taken", directory.display()))
     };
-    directory::make(directory)?;
+    directory::make(directory, true)?;
     let _lock = directory::lock(directory, None)?;
+    let mut session = schema::session(directory, Durability::Strict)?;
+    neighbour::adopt(directory, &[], &mut session).map_err(|error| failed("a journal", &error))?;
     let mut connection = schema::open(directory, Durability::Strict)?;
-    neighbour::adopt(directory, &[], &mut connection).map_err(|error| failed("a journal", &error))?;
     let report = put_all(&mut connection, &mut reading, differing, dry)?;
     Ok(report)
 }
