@@ -149,6 +149,6 @@ mod tests {
         assert_eq!(pattern("model_list[12].litellm_params.rpm"), "model_list[].litellm_params.rpm");
         assert!(covers("model_list[3].litellm_params.extra_headers.x-team"));
         assert!(covers("virtual_keys[0].models[2]"));
-        assert!(!covers("general_settings.database_url"));
+        assert!(!covers("general_settings.database_type"));
     }
 }
