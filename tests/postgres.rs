@@ -54,7 +54,8 @@ impl Site {
 
     /// Starts a node, with a journal in a directory of this name.
     fn node(&self, data: Option<&str>) -> Process {
-        let variables = [("DATABASE_URL", self.database.url()), ("LITELLM_SALT_KEY", "salt-0123456789-0123".to_owned())];
+        let variables =
+            [("DATABASE_URL", self.database.url()), ("LITELLM_SALT_KEY", "salt-0123456789-0123".to_owned())];
         let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
         Process::spawn(self.command(data), &variables)
     }

@@ -70,7 +70,7 @@ impl Follower {
         let there: HashSet<(Kind, String)> = records.iter().map(|record| (record.kind(), record.id())).collect();
         let gone = self.roster.ids().into_iter().filter(|id| !there.contains(id));
         let mut changes: Vec<_> = gone.map(|(kind, id)| Change::Remove(kind, id)).collect();
-        changes.extend(records.into_iter().filter_map(|record| self.new(record)));
+        changes.extend(records.into_iter().filter_map(|record| self.change(record)));
         self.put(changes);
         Ok(seen)
     }
@@ -82,7 +82,7 @@ impl Follower {
         let mut changes = Vec::new();
         session.each("SELECT kind, id, body FROM record WHERE stamp >= ?", &[seen.into()], |row| {
             let record = records::record(row, &self.shared.tell)?;
-            changes.extend(record.and_then(|record| self.new(record)));
+            changes.extend(record.and_then(|record| self.change(record)));
             Ok(())
         })?;
         let gone = "SELECT kind, id FROM removed WHERE stamp >= ? AND NOT EXISTS \
@@ -97,7 +97,7 @@ impl Follower {
         Ok(now)
     }
 
-    fn new(&self, record: Record) -> Option<Change> {
+    fn change(&self, record: Record) -> Option<Change> {
         let known = self.roster.find(record.kind(), &record.id());
         known.is_none_or(|known| known != record).then_some(Change::Put(record))
     }
