@@ -61,7 +61,7 @@ pub enum Command {
     /// The directory may be in use. Keys are there by their hashes, secrets of providers as they are sealed.
     Export(super::transfer::ExportArguments),
     /// Read what `export` wrote into a data directory, all of it or nothing; or, with `litellm`, what a LiteLLM proxy keeps.
-    Import(Box<super::import::ImportArguments>),
+    Import(Box<super::import::ImportCommand>),
     /// Make, list, show, block, rotate and delete virtual keys of a running gateway.
     Key(Box<super::manage::KeyArguments>),
     /// Make, list, show, block and delete teams of a running gateway.

@@ -17,7 +17,7 @@ use crate::vocabulary::{Clock, PicoUsd, Secret};
 /// What to import: a file of ours, or another gateway's database.
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub struct ImportArguments {
+pub struct ImportCommand {
     #[command(subcommand)]
     from: Option<From>,
     #[command(flatten)]
@@ -73,11 +73,7 @@ struct LitellmArguments {
 }
 
 /// Imports, and prints what became of each row.
-pub(super) fn run(
-    arguments: &ImportArguments,
-    out: &mut dyn Write,
-    told: &mut dyn Write,
-) -> Result<(), Box<dyn Error>> {
+pub(super) fn run(arguments: &ImportCommand, out: &mut dyn Write, told: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     match (&arguments.from, &arguments.file) {
         (Some(From::Litellm(arguments)), _) => litellm(arguments, out),
         (None, Some(file)) => Ok(transfer::import(file, out, told)?),
