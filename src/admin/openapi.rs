@@ -151,6 +151,8 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Operation {
         responses: responses(route, generator),
         security: match route.needs {
             Needs::Nothing => Vec::new(),
+            // Open to loopback, unless the configuration says otherwise.
+            _ if route.path == "/metrics" => vec![BTreeMap::new(), BTreeMap::from([("key", [])])],
             _ => vec![BTreeMap::from([("key", [])])],
         },
     }
@@ -181,7 +183,10 @@ fn schema(param: &Param) -> Schema {
             json_schema!({ "type": "integer", "minimum": min, "maximum": max, "default": default })
         }
         ParamKind::Truth => json_schema!({ "type": "boolean" }),
-        ParamKind::Moment => json_schema!({ "type": "string", "format": "date-time" }),
+        // Dashboards send an empty one where nothing is chosen.
+        ParamKind::Moment => json_schema!({ "type": "string", "anyOf": [
+            { "format": "date-time" }, { "format": "date" }, { "maxLength": 0 }
+        ] }),
         ParamKind::Choice(words) => json_schema!({ "type": "string", "enum": words }),
     }
 }
@@ -232,5 +237,30 @@ mod tests {
         }
         let ids = text.matches("\"operationId\":").count();
         assert_eq!(ids, table::all().count());
+    }
+    #[derive(serde::Deserialize)]
+    struct Read {
+        components: ReadComponents,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct ReadComponents {
+        schemas: BTreeMap<String, ReadSchema>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct ReadSchema {
+        #[serde(default)]
+        required: Vec<String>,
+    }
+
+    #[test]
+    fn what_an_answer_may_lack_is_not_required_of_it() {
+        let text = serde_json::to_string(&document()).unwrap();
+        let read: Read = serde_json::from_str(&text).unwrap();
+        for name in ["Generated", "Updated"] {
+            let required = &read.components.schemas[name].required;
+            assert!(required.contains(&"token".to_owned()) && !required.contains(&"warnings".to_owned()), "{name}");
+        }
     }
 }

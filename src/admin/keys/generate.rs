@@ -22,6 +22,7 @@ pub struct Generated {
     token_id: KeyHash,
     /// What was given and has no effect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     warnings: Vec<String>,
     #[serde(flatten)]
     row: WholeKeyRow,

@@ -22,6 +22,7 @@ pub(super) struct Updated {
     key: String,
     /// What was given and has no effect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     warnings: Vec<String>,
     #[serde(flatten)]
     row: WholeKeyRow,
