@@ -51,6 +51,7 @@ find_test_tools() {
   # Debian keeps the server's programs out of PATH.
   have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
     need optional postgresql "runs several gateways on one database"
+  have redis-server || need optional redis-server "tests of several nodes share limits through it"
 }
 
 # Prints the command that runs something as root; fails where there is none.

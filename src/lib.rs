@@ -32,6 +32,7 @@ pub mod cli;
 pub mod config;
 pub mod dialect;
 pub mod exchange;
+pub mod fleet;
 pub mod identity;
 pub mod json;
 pub mod ledger;

@@ -38,6 +38,7 @@ fn full(name: &str) -> Option<String> {
         "WRITER_KEY" | "EXAMPLE_VIRTUAL_KEY" => Some(String::from("sk-canary-0123456789")),
         _ if name.ends_with("_API_BASE") || name.ends_with("_BASE_URL") || name.ends_with("_API_VERSION") => None,
         "DATABASE_URL" => Some(String::from("postgres://gate@db.example.org/gate")),
+        "REDIS_URL" => Some(String::from("rediss://gate:canary-REDIS@redis.example.org/1")),
         "SSL_CERT_FILE" | "FLEET_BASE" | "REDIS_PORT" => None,
         _ => Some(format!("canary-{name}")),
     }

@@ -58,6 +58,7 @@ fn closed<'a>(handles: &'a Handles, model: &'a str) -> ExchangeClosed<'a> {
         fault: None,
         usage: Metered::Reported(usage),
         cost: PicoUsd::dollars(1),
+        lost: PicoUsd::ZERO,
         price_known: true,
         at_home: None,
         t_total: Duration::from_millis(1200),

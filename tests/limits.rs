@@ -235,7 +235,7 @@ fn a_reload_forgives_nothing() {
 #[test]
 fn a_deployment_without_room_says_when_it_may_have_some() {
     let clock = Clock::manual(MORNING);
-    let limits = DeploymentLimits::of(Some(2), Some(100), Some(2), None, clock.now());
+    let limits = DeploymentLimits::of("d", (Some(2), Some(100)), Some(2), None, clock.now());
     let mut first = limits.try_take(100, clock.now()).unwrap();
     first.sent();
     assert!(!limits.has_room(1, clock.now()));

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Left may import right, and nothing else of this crate.
-const MAY_IMPORT: [(&str, &[&str]); 20] = [
+const MAY_IMPORT: [(&str, &[&str]); 21] = [
     (
         "cli",
         &["config", "exchange", "ledger", "mock", "provider", "proxy", "roster", "store", "telemetry", "vocabulary"],
     ),
-    ("proxy", &["admin", "config", "dialect", "exchange", "telemetry", "vocabulary"]),
+    ("proxy", &["admin", "config", "dialect", "exchange", "fleet", "telemetry", "vocabulary"]),
     ("admin", &["config", "exchange", "ledger", "policy", "roster", "vocabulary"]),
     (
         "exchange",
@@ -38,6 +38,7 @@ const MAY_IMPORT: [(&str, &[&str]); 20] = [
     ("chat", &["vocabulary"]),
     ("policy", &["config", "vocabulary"]),
     ("routing", &["config", "vocabulary"]),
+    ("fleet", &["config", "policy", "vocabulary"]),
     ("identity", &["config", "vocabulary"]),
     ("pricing", &["vocabulary"]),
     ("store", &["ledger", "roster", "vocabulary"]),

@@ -17,6 +17,7 @@ mod load;
 mod making;
 mod print;
 mod providers;
+mod redis;
 mod routing;
 mod scalar;
 mod settings;
@@ -32,6 +33,7 @@ pub use load::{Purpose, QUICKSTART, Surroundings, load, load_deployment, load_te
 pub use making::{Allowance, Making, NewKey, NewTeam, NewUser};
 pub use print::{full_yaml, reference_markdown};
 pub use providers::Providers;
+pub use redis::{Layout, Redis, Sharing};
 pub use routing::*;
 pub use settings::*;
 pub use table::{Key, Shown, find, table};

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::identity::JwtAuth;
 use super::making::Making;
+use super::redis::Sharing;
 use super::routing::Routing;
 use crate::vocabulary::{BlockKind, KeyHash, ModelName, PicoUsd, Secret};
 
@@ -80,6 +81,9 @@ pub struct Settings {
     pub making: Arc<Making>,
     /// What outlives the process, and how. Read once, at the start.
     pub keeping: Keeping,
+    /// `router_settings.redis_url`: how several nodes share limits and cooldowns; None: this node counts alone. Read once, at
+    /// the start.
+    pub sharing: Option<Arc<Sharing>>,
     /// Limits of the HTTP side.
     pub http: Http,
     /// Deadlines of every phase.

@@ -57,6 +57,11 @@ impl Course {
         Self { seen: vec![target.into()], target: target.into(), instead, ..Self::default() }
     }
 
+    /// What it took of the limits on models that were gone on to.
+    pub(super) fn permits(&self) -> impl Iterator<Item = &Permit> {
+        self.permits.iter()
+    }
+
     /// Ends the permits of models that were gone on to.
     pub(super) fn settle(&mut self, used: u64, now: Now) {
         std::mem::take(&mut self.permits).into_iter().for_each(|permit| permit.settle(Some(used), now));

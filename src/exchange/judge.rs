@@ -1,5 +1,7 @@
 //! What an attempt says about its deployment.
 
+use std::time::Duration;
+
 use super::World;
 use super::attempt::Again;
 use super::plan::Planned;
@@ -73,6 +75,22 @@ impl Planned {
 }
 
 impl World {
+    /// Deployments that rest, and for how long yet.
+    pub fn rests(&self, now: Now) -> impl Iterator<Item = (&str, Duration)> {
+        let all =
+            self.deployments.iter().map(move |deployment| (&*deployment.settings.id, deployment.health.rests(now)));
+        all.filter(|(_, time)| !time.is_zero())
+    }
+
+    /// Sets a deployment aside because another node of the gateway did, unless it is the last of a group.
+    pub fn rest_as_told(&self, id: &str, time: Duration, now: Now) {
+        let Some(index) = self.deployments.iter().position(|deployment| *deployment.settings.id == *id) else { return };
+        let mut groups = self.table.groups().iter().filter(|group| group.members.iter().any(|m| m.deployment == index));
+        if !self.settings.routing.cooling.disabled && groups.all(|group| self.has_spare(group, index, now)) {
+            self.deployments[index].health.rest_as_told(time, now);
+        }
+    }
+
     /// Says that a deployment was set aside.
     pub(super) fn say_cooled(&self, target: Target, rest: Rest, now: Now) {
         let cooled = CooledDown {

@@ -245,6 +245,19 @@ fn rate_limited(common: Common, denied: &Denied) -> Box<Refused> {
     refused
 }
 
+impl Planned {
+    /// What it took of the limits of everybody.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// All that it took of limits until now: of everybody's, of models that it went on to, of the deployment that is asked.
+    pub fn permits(&self) -> impl Iterator<Item = &Permit> {
+        let of_deployment = self.current.as_ref().and_then(|current| current.permit.as_ref());
+        std::iter::once(&self.permit).chain(self.course.permits()).chain(of_deployment)
+    }
+}
+
 impl Common {
     /// The accounts that a request for this model spends from: everything that passes counts in the global one.
     fn accounts(&self, requested: &str, group: &str) -> SmallVec<[AccountId; 4]> {

@@ -390,8 +390,8 @@ fn build_deployment(
     let chat_path = |stream| provider.chat(model)?.path(&target, model, stream).parse().ok();
     let chat_paths = [chat_path(false), chat_path(true)];
     let limits = DeploymentLimits::of(
-        deployment.rpm,
-        deployment.tpm,
+        &deployment.id,
+        (deployment.rpm, deployment.tpm),
         deployment.max_parallel_requests,
         before.map(|known| &known.limits),
         now,

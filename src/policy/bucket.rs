@@ -1,8 +1,10 @@
 //! How much may pass per minute: a token bucket in one atomic word, without a lock.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::counted::Counted;
 use crate::vocabulary::Now;
 
 /// A bucket of `limit` tokens that refills evenly over a minute and starts full.
@@ -19,6 +21,12 @@ pub struct Bucket {
     /// Fractions in one token.
     fractions: u64,
     head: AtomicU64,
+    /// What is taken here, less what was given back, since it was last told to other nodes.
+    untold: AtomicI64,
+    /// Whether somebody looks after telling it.
+    told: AtomicBool,
+    /// What other nodes know it by.
+    counted: Option<Arc<Counted>>,
 }
 
 /// What was asked for is not there yet.
@@ -40,7 +48,20 @@ impl Bucket {
     pub const fn per_minute(limit: u64) -> Self {
         let limit = if limit > MINUTE_FRACTIONS_MAX { MINUTE_FRACTIONS_MAX } else { limit };
         let fractions = MINUTE_FRACTIONS_MAX / if limit == 0 { 1 } else { limit };
-        Self { limit, fractions, head: AtomicU64::new(0) }
+        let (head, untold, told) = (AtomicU64::new(0), AtomicI64::new(0), AtomicBool::new(false));
+        Self { limit, fractions, head, untold, told, counted: None }
+    }
+
+    /// The same, by a name that other nodes know it by.
+    #[must_use]
+    pub fn named(mut self, counted: &Arc<Counted>) -> Self {
+        self.counted = Some(Arc::clone(counted));
+        self
+    }
+
+    /// What other nodes know it by.
+    pub fn counted(&self) -> Option<&Arc<Counted>> {
+        self.counted.as_ref()
     }
 
     /// A bucket with another limit that stands where this one stands: half used stays half used, and a debt of three
@@ -51,6 +72,7 @@ impl Bucket {
         let used = u128::from(self.used(now)) * u128::from(resized.capacity());
         let used = used.checked_div(u128::from(self.capacity())).unwrap_or(0);
         resized.head = AtomicU64::new(resized.supply(now).saturating_add(clamp(used)));
+        resized.counted = self.counted.clone();
         resized
     }
 
@@ -64,11 +86,14 @@ impl Bucket {
         }
         let supply = self.supply(now);
         let needed = self.scaled(n.min(self.limit));
+        // Noted before it is taken: what is counted twice for a moment is no way past the limit.
+        self.note(n);
         let mut head = self.head.load(Ordering::Acquire);
         loop {
             let base = head.max(supply);
             let fits_at = base.saturating_add(needed).saturating_sub(self.capacity());
             if fits_at > supply {
+                self.unnote(n);
                 return Err(Wait { after: self.until(fits_at, now) });
             }
             let next = base.saturating_add(self.scaled(n)).min(self.deepest(supply));
@@ -87,11 +112,13 @@ impl Bucket {
     /// Takes `n` tokens whether they are there or not.
     pub fn charge(&self, n: u64, now: Now) {
         let supply = self.supply(now);
+        self.note(n);
         self.update(|head| head.max(supply).saturating_add(self.scaled(n)).min(self.deepest(supply)).max(head));
     }
 
     /// Gives `n` taken tokens back. What no longer fits flows over.
     pub fn refund(&self, n: u64) {
+        self.unnote(n);
         self.update(|head| head.saturating_sub(self.scaled(n)));
     }
 
@@ -120,6 +147,57 @@ impl Bucket {
             return NEVER.after;
         }
         self.until(self.head.load(Ordering::Acquire), now)
+    }
+
+    /// Whether nobody looked after telling other nodes until now; from here on somebody does.
+    pub fn join(&self) -> bool {
+        !self.told.load(Ordering::Acquire) && !self.told.swap(true, Ordering::AcqRel)
+    }
+
+    /// Nobody looks after telling other nodes any more.
+    pub fn leave(&self) {
+        self.told.store(false, Ordering::Release);
+    }
+
+    /// Whether other nodes know all that is taken here.
+    pub fn is_told(&self) -> bool {
+        self.untold.load(Ordering::Acquire) == 0
+    }
+
+    /// What is to be told to other nodes: tokens taken less those given back since the last time. It counts as told.
+    pub fn tell(&self) -> i64 {
+        self.untold.swap(0, Ordering::AcqRel)
+    }
+
+    /// Puts back what could not be told, or (negative) counts as told what was told by another way.
+    pub fn untell(&self, tokens: i64) {
+        self.untold.fetch_add(tokens, Ordering::AcqRel);
+    }
+
+    /// Stands where all nodes together stand: `used` is that share of the limit which is in use by what was told; what was
+    /// taken here meanwhile comes on top.
+    pub fn agree(&self, used: f64, now: Now) {
+        let supply = self.supply(now);
+        let used = scale(used, self.capacity());
+        self.update(|_| {
+            let untold = self.untold.load(Ordering::Acquire);
+            let more = self.scaled(untold.unsigned_abs());
+            let used = if untold < 0 { used.saturating_sub(more) } else { used.saturating_add(more) };
+            supply.saturating_add(used).min(self.deepest(supply))
+        });
+    }
+
+    /// The share of the limit that is in use; above one, a debt.
+    pub fn share_used(&self, now: Now) -> f64 {
+        share(self.used(now), self.capacity())
+    }
+
+    fn note(&self, n: u64) {
+        self.untold.fetch_add(signed(n), Ordering::AcqRel);
+    }
+
+    fn unnote(&self, n: u64) {
+        self.untold.fetch_sub(signed(n), Ordering::AcqRel);
     }
 
     fn update(&self, change: impl Fn(u64) -> u64) {
@@ -155,6 +233,27 @@ impl Bucket {
         let at_ns = (u128::from(mark) * MINUTE_NS).div_ceil(u128::from(self.capacity()));
         Duration::from_nanos(clamp(at_ns.saturating_sub(u128::from(now.mono_ns))))
     }
+}
+
+/// Far from where sums of them would overflow.
+fn signed(n: u64) -> i64 {
+    i64::try_from(n.min(MINUTE_FRACTIONS_MAX)).unwrap_or(i64::MAX)
+}
+
+/// Other nodes are told of shares, since their limit may be another one while a configuration is rolled out.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "it saturates, and the last bits of 2^53 do not matter"
+)]
+fn scale(share: f64, whole: u64) -> u64 {
+    (share * whole as f64) as u64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the last bits of 2^53 do not matter")]
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 fn clamp(value: u128) -> u64 {

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::admission::{Denied, LimitType, Room, Subject};
 use super::bucket::{Bucket, Wait};
+use super::counted::{Counted, Whose};
 use super::parallel::Parallel;
 use super::permit::Permit;
 use super::snapshot::{Level, Snapshot};
 use crate::config::VirtualKey;
-use crate::vocabulary::Now;
+use crate::vocabulary::{Now, ScopeKind};
 
 /// Nobody knows when a running request will end: what a caller is told to wait for a place among them.
 const PARALLEL_WAIT: Duration = Duration::from_secs(1);
@@ -65,11 +66,12 @@ impl ScopeLimits {
     /// The limits of a scope. Levels and open requests are carried over from `previous`, the same scope's limits before a
     /// change: unchanged limits share their bucket; a changed one starts where the old one stands, in proportion.
     pub fn of(subject: Subject, quota: &Quota, previous: Option<&Self>, now: Now) -> Self {
+        let whose = Whose { subject: &subject, model: None };
         Self {
+            rates: Rates::of(whose, (quota.requests, quota.tokens), previous.map(|limits| &limits.rates), now),
+            parallel: parallel(whose, quota.parallel, previous.and_then(|limits| limits.parallel.as_ref())),
+            models: models(whose, quota, previous, now),
             subject,
-            rates: Rates::of(quota.requests, quota.tokens, previous.map(|limits| &limits.rates), now),
-            parallel: parallel(quota.parallel, previous.and_then(|limits| limits.parallel.as_ref())),
-            models: models(quota, previous, now),
         }
     }
 
@@ -159,17 +161,20 @@ pub struct DeploymentLimits {
 }
 
 impl DeploymentLimits {
-    /// The limits as configured, carried over a reload as [`ScopeLimits::of`] does.
+    /// The limits of the deployment with this id as configured, carried over a reload as [`ScopeLimits::of`] does: `rates`
+    /// are its `rpm` and its `tpm`.
     pub fn of(
-        rpm: Option<u64>,
-        tpm: Option<u64>,
+        id: &str,
+        rates: (Option<u64>, Option<u64>),
         max_parallel_requests: Option<u64>,
         previous: Option<&Self>,
         now: Now,
     ) -> Self {
+        let subject = Subject { kind: ScopeKind::Deployment, id: id.into() };
+        let whose = Whose { subject: &subject, model: None };
         Self {
-            rates: Rates::of(rpm, tpm, previous.map(|limits| &limits.rates), now),
-            parallel: parallel(max_parallel_requests, previous.and_then(|limits| limits.parallel.as_ref())),
+            rates: Rates::of(whose, rates, previous.map(|limits| &limits.rates), now),
+            parallel: parallel(whose, max_parallel_requests, previous.and_then(|limits| limits.parallel.as_ref())),
         }
     }
 
@@ -200,10 +205,11 @@ struct Rates {
 type Short = (LimitType, Room);
 
 impl Rates {
-    fn of(requests: Option<u64>, tokens: Option<u64>, previous: Option<&Self>, now: Now) -> Self {
+    fn of(whose: Whose<'_>, (requests, tokens): (Option<u64>, Option<u64>), previous: Option<&Self>, now: Now) -> Self {
+        let bucket = |limit, what, previous| bucket(limit, previous, || whose.counted(what), now);
         Self {
-            requests: bucket(requests, previous.and_then(|rates| rates.requests.as_ref()), now),
-            tokens: bucket(tokens, previous.and_then(|rates| rates.tokens.as_ref()), now),
+            requests: bucket(requests, LimitType::Requests, previous.and_then(|rates| rates.requests.as_ref())),
+            tokens: bucket(tokens, LimitType::Tokens, previous.and_then(|rates| rates.tokens.as_ref())),
         }
     }
 
@@ -240,28 +246,35 @@ fn take_place(parallel: Option<&Parallel>, permit: &mut Permit) -> Result<(), Sh
     Ok(())
 }
 
-fn bucket(limit: Option<u64>, previous: Option<&Arc<Bucket>>, now: Now) -> Option<Arc<Bucket>> {
+fn bucket(
+    limit: Option<u64>,
+    previous: Option<&Arc<Bucket>>,
+    counted: impl FnOnce() -> Arc<Counted>,
+    now: Now,
+) -> Option<Arc<Bucket>> {
     let limit = limit?;
     Some(match previous {
-        None => Arc::new(Bucket::per_minute(limit)),
+        None => Arc::new(Bucket::per_minute(limit).named(&counted())),
         Some(same) if same.limit() == limit => Arc::clone(same),
         Some(other) => Arc::new(other.resized(limit, now)),
     })
 }
 
-fn parallel(limit: Option<u64>, previous: Option<&Parallel>) -> Option<Parallel> {
+fn parallel(whose: Whose<'_>, limit: Option<u64>, previous: Option<&Parallel>) -> Option<Parallel> {
     let limit = limit?;
-    Some(previous.map_or_else(|| Parallel::new(limit), |previous| previous.resized(limit)))
+    let anew = || Parallel::named(limit, &whose.counted(LimitType::Parallel));
+    Some(previous.map_or_else(anew, |previous| previous.resized(limit)))
 }
 
-fn models(quota: &Quota, previous: Option<&ScopeLimits>, now: Now) -> Vec<(Box<str>, Rates)> {
+fn models(whose: Whose<'_>, quota: &Quota, previous: Option<&ScopeLimits>, now: Now) -> Vec<(Box<str>, Rates)> {
     let mut names: Vec<&str> =
         quota.model_requests.iter().chain(&quota.model_tokens).map(|(m, _)| m.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let before = |name: &str| previous?.models.iter().find(|(model, _)| **model == *name).map(|(_, rates)| rates);
     let rates = |name: &str| {
-        Rates::of(limit_of(&quota.model_requests, name), limit_of(&quota.model_tokens, name), before(name), now)
+        let limits = (limit_of(&quota.model_requests, name), limit_of(&quota.model_tokens, name));
+        Rates::of(Whose { model: Some(name), ..whose }, limits, before(name), now)
     };
     names.into_iter().map(|name| (name.into(), rates(name))).collect()
 }

@@ -62,6 +62,17 @@ impl Permit {
         permit
     }
 
+    /// The buckets it took from, each with what it took.
+    pub fn buckets(&self) -> impl Iterator<Item = (&Arc<Bucket>, u64)> {
+        let requests = self.requests.iter().map(|bucket| (bucket, 1));
+        requests.chain(self.tokens.iter().map(|bucket| (bucket, self.estimate)))
+    }
+
+    /// The places it holds.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
     pub(super) fn hold_slot(&mut self, slot: Slot) {
         self.slots.push(slot);
     }

@@ -15,6 +15,7 @@ use super::{faults, roots};
 use crate::admin::Shell;
 use crate::config::Settings;
 use crate::exchange::{BuildError, Deployment, Surroundings, World};
+use crate::fleet::Fleet;
 use crate::telemetry::{Event, Gauge, Handles, Sample, Trouble};
 use crate::vocabulary::Fault;
 
@@ -32,6 +33,8 @@ pub struct Gate {
     around: Surroundings,
     pub(super) resolver: Resolver,
     pub(super) credentials: Credentials,
+    /// The other nodes; None: this one counts alone.
+    pub(super) fleet: Option<Arc<Fleet>>,
     /// Held by whoever checks the deployments because somebody asks.
     pub(super) checking: Mutex<()>,
     /// For requests that may be hedged; None: it could not be made.
@@ -50,6 +53,8 @@ impl Gate {
     /// See [`World::build`].
     pub fn new(settings: Settings, around: Surroundings) -> Result<Arc<Self>, BuildError> {
         let resolver = Resolver::new(settings.upstream.force_ipv4);
+        let sharing = settings.sharing.clone();
+        let fleet = sharing.map(|sharing| Arc::new(Fleet::new(sharing, super::id::new_id(around.clock.now()))));
         let world = World::build(settings, around.clone(), None)?;
         let gate = Arc::new(Self {
             world: ArcSwap::from_pointee(world),
@@ -57,6 +62,7 @@ impl Gate {
             around: around.clone(),
             resolver,
             credentials: Credentials::default(),
+            fleet,
             checking: Mutex::default(),
             racing: OnceLock::new(),
             draining: AtomicBool::new(false),
@@ -232,6 +238,9 @@ impl Sample for Levels {
         let world = gate.world();
         out(&world.handles, Gauge::InFlight(gate.in_flight()));
         out(&world.handles, Gauge::HeldBytes(gate.held_bytes.load(Ordering::Relaxed) as u64));
+        if let Some(fleet) = &gate.fleet {
+            out(&world.handles, Gauge::RedisUp(fleet.is_up()));
+        }
         world.sample(gate.around.clock.now(), out);
     }
 }

@@ -131,10 +131,26 @@ impl Gateway {
         Ok(Step::Send(planned))
     }
 
+    /// Asks the other nodes whether there is room for all of them, where that is wanted.
+    async fn confirm(&self, planned: &Planned) -> Result<(), Fault> {
+        match &self.gate.fleet {
+            Some(fleet) => fleet.confirm(planned.permit(), || self.now()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The other nodes are told of what an attempt took of limits.
+    fn join(&self, planned: &Planned) {
+        if let Some(fleet) = &self.gate.fleet {
+            planned.permits().for_each(|permit| fleet.join(permit));
+        }
+    }
+
     /// Writes the first attempt before anything is set up: a group of canned answers, or one without room, needs no upstream.
     fn first_attempt(&self, context: &mut Context, mut planned: Box<Planned>) -> Result<(), (Box<Planned>, Fault)> {
         match planned.attempt(self.now(), fastrand::u64(..)) {
             Ok(outbound) => {
+                self.join(&planned);
                 context.outbound = Some(outbound);
                 context.exchange = Some(planned);
                 Ok(())
@@ -214,7 +230,10 @@ impl Gateway {
             let outbound = match context.outbound.take() {
                 Some(outbound) => outbound,
                 None => match exchange.attempt(self.now(), fastrand::u64(..)) {
-                    Ok(outbound) => outbound,
+                    Ok(outbound) => {
+                        self.join(exchange);
+                        outbound
+                    }
                     Err(fault) => {
                         context.fault.get_or_insert(fault);
                         return Error::e_explain(STOP, "no deployment");
@@ -392,6 +411,10 @@ impl ProxyHttp for Gateway {
                 Ok(true)
             }
             Ok(Step::Send(planned)) => {
+                if let Err(fault) = self.confirm(&planned).await {
+                    self.answer_failed(session, planned, fault).await?;
+                    return Ok(true);
+                }
                 if let Err((planned, fault)) = self.first_attempt(context, planned) {
                     self.answer_failed(session, planned, fault).await?;
                     return Ok(true);

@@ -20,6 +20,7 @@ mod headers;
 mod health;
 mod id;
 mod manage;
+mod nodes;
 mod peer;
 mod plain;
 mod played;

@@ -184,6 +184,7 @@ async fn run(
     tokio::spawn(gate.clone().check_health());
     tokio::spawn(gate.clone().deliver_alerts());
     tokio::spawn(gate.clone().follow_models());
+    tokio::spawn(gate.clone().share_limits());
     if let Some(inheritance) = inherited {
         inheritance.ready().map_err(|error| failed("the process before this one is gone", &error))?;
     }

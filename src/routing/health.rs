@@ -187,6 +187,17 @@ impl Health {
         Some(self.rest(failure, time.min(REST_MAX), now))
     }
 
+    /// How long it rests yet.
+    pub fn rests(&self, now: Now) -> Duration {
+        Duration::from_nanos(self.rest_until.load(Relaxed).saturating_sub(now.mono_ns))
+    }
+
+    /// Sets it aside because another node of the gateway did; afterwards one request finds out.
+    pub fn rest_as_told(&self, time: Duration, now: Now) {
+        self.rest_until.fetch_max(now.mono_ns.saturating_add(nanos(time.min(REST_MAX))), Relaxed);
+        self.trial.store(TRIAL_DUE, Relaxed);
+    }
+
     fn rest(&self, failure: Failure, time: Duration, now: Now) -> Rest {
         self.rest_until.store(now.mono_ns.saturating_add(nanos(time)), Relaxed);
         // Who says when to come back is believed; of others one request finds out.

@@ -101,6 +101,7 @@ pub(super) enum LevelRead {
     InFlight,
     Connections,
     HeldBytes,
+    RedisUp,
     RetryBudget,
     LimitLeft,
     LimitMax,

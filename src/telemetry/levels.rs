@@ -23,6 +23,7 @@ pub(super) enum Of {
     InFlight,
     Connections,
     HeldBytes,
+    RedisUp,
     RetryBudget,
     Limit(Limited),
     Upstream(Limited),
@@ -59,6 +60,7 @@ impl Level {
             Gauge::InFlight(count) => Self::plain(Of::InFlight, count as f64),
             Gauge::Connections(count) => Self::plain(Of::Connections, count as f64),
             Gauge::HeldBytes(count) => Self::plain(Of::HeldBytes, count as f64),
+            Gauge::RedisUp(up) => Self::plain(Of::RedisUp, f64::from(u8::from(up))),
             Gauge::RetryBudget(count) => Self::plain(Of::RetryBudget, count as f64),
             Gauge::Limit { key: owner, target: on, of, left, max } => {
                 Self { of: Of::Limit(of), key: key(owner), target: target(on), left: left as f64, max: max as f64 }
@@ -93,6 +95,7 @@ impl Level {
             (LevelRead::InFlight, Of::InFlight)
             | (LevelRead::Connections, Of::Connections)
             | (LevelRead::HeldBytes, Of::HeldBytes)
+            | (LevelRead::RedisUp, Of::RedisUp)
             | (LevelRead::RetryBudget, Of::RetryBudget)
             | (LevelRead::Health, Of::Health)
             | (LevelRead::LimitLeft, Of::Limit(_))
@@ -117,7 +120,13 @@ impl Level {
             Of::Limit(Limited::Parallel) | Of::Upstream(Limited::Parallel) => "parallel",
             Of::KeyBudget => "key",
             Of::GlobalBudget => "global",
-            Of::InFlight | Of::Connections | Of::HeldBytes | Of::RetryBudget | Of::ProviderBudget | Of::Health => "",
+            Of::InFlight
+            | Of::Connections
+            | Of::HeldBytes
+            | Of::RedisUp
+            | Of::RetryBudget
+            | Of::ProviderBudget
+            | Of::Health => "",
         }
     }
 }

@@ -151,6 +151,7 @@ metrics! {
     "tollgate_in_flight_requests" Gauge &[], Level(L::InFlight), "Exchanges that are open.";
     "tollgate_client_connections" Gauge &[], Level(L::Connections), "Client connections that are open.";
     "tollgate_held_body_bytes" Gauge &[], Level(L::HeldBytes), "Bytes of request bodies that are held.";
+    "tollgate_redis_up" Gauge &[], Level(L::RedisUp), "Whether Redis, through which limits are shared, answers; absent where none is configured.";
     "tollgate_retry_budget_remaining" Gauge &[], Level(L::RetryBudget), "Retries that may be made now.";
     "tollgate_limit_remaining" Gauge &["key", "key_hash", "model_group", "deployment", "limit"], Level(L::LimitLeft),
         "What is left of a limit; negative is a debt.";

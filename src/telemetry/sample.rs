@@ -21,6 +21,8 @@ pub enum Gauge {
     Connections(u64),
     /// Bytes of request bodies that are held.
     HeldBytes(u64),
+    /// Whether Redis, through which limits are shared, answers.
+    RedisUp(bool),
     /// What is left of a limit. May be negative: a debt.
     Limit {
         /// Whose.

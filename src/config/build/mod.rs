@@ -12,6 +12,7 @@ mod making;
 mod pass;
 mod routing;
 mod secret;
+mod sharing;
 mod virtual_key;
 
 use std::time::Duration;
@@ -105,6 +106,7 @@ impl Build<'_> {
             price_file: self.price_file(),
             alerting: self.alerting().map(std::sync::Arc::new),
             jwt_auth: self.jwt_auth().map(std::sync::Arc::new),
+            sharing: self.sharing().map(std::sync::Arc::new),
             metrics_auth: truth(self.litellm, "require_auth_for_metrics_endpoint"),
             key_header: text(self.general, "litellm_key_header_name").map(|name| name.to_ascii_lowercase()),
             making: std::sync::Arc::new(self.making()),

@@ -65,7 +65,7 @@ const GENERAL: &str = "\
     disable_password_login_when_sso_enabled disable_responses_id_security disable_spend_logs disable_spend_updates \
     embedding_model enable_claude_code_gateway enable_openai_websocket_passthrough \
     enable_public_model_hub encryption_algorithm enforce_fallback_model_access enforce_user_param enforced_params \
-    fail_closed_rate_limit_enforcement failed_login_block_seconds failed_login_window_seconds \
+    failed_login_block_seconds failed_login_window_seconds \
     forward_client_headers_to_llm_api forward_openai_org_id global_max_parallel_requests health_check_concurrency \
     health_check_details health_check_skip_disabled_background_models image_generation_model \
     include_call_id_in_error_body infer_model_from_keys key_management_settings key_management_system \
@@ -185,8 +185,8 @@ const ROUTER: &str = "\
     default_litellm_params default_max_parallel_requests default_priority deployment_affinity_ttl_seconds \
     enable_health_check_routing \
     enable_weighted_failover fallback_access_check fallback_budget_check guardrail_list \
-    health_check_ignore_transient_errors health_check_staleness_threshold plugins polling_interval redis_db \
-    redis_host redis_password redis_port redis_ssl redis_url router_general_settings routing_groups \
+    health_check_ignore_transient_errors health_check_staleness_threshold plugins polling_interval \
+    router_general_settings routing_groups \
     search_tools set_verbose tag_routing_prefix";
 
 /// In `litellm_params`.

@@ -257,6 +257,13 @@ pub(super) const KEYS: &[Key] = &[
         "Paths that are passed on as they are to a server of one's choice, with its credential in place of ours.",
         "[]",
     ),
+    Key::new(
+        "general_settings.fail_closed_rate_limit_enforcement",
+        Kind::Bool,
+        "false",
+        "While Redis cannot be reached: refuse with 503 what falls under a limit, rather than count on each node alone.",
+        "false",
+    ),
 ];
 
 /// The keys of an entry of `pass_through_endpoints`.

@@ -201,4 +201,32 @@ pub(super) const KEYS: &[Key] = &[
         "Skip a deployment whose provider is not supported, instead of refusing the file.",
         "true",
     ),
+    Key::new(
+        "router_settings.redis_url",
+        Kind::Secret,
+        "none: this node counts alone",
+        "Through which Redis the nodes of one gateway share limits and cooldowns; read at the start. rediss:// for TLS, \
+         redis+cluster://host:port,host:port for a cluster, redis+sentinel://host:port,host:port/service for sentinels.",
+        "os.environ/REDIS_URL",
+    ),
+    Key::new(
+        "router_settings.redis_host",
+        Kind::Text,
+        "none",
+        "The same in parts, where there is no redis_url.",
+        "127.0.0.1",
+    ),
+    Key::new("router_settings.redis_port", Kind::Count { min: 1, max: 65_535 }, "6379", "Beside redis_host.", "6379"),
+    Key::new("router_settings.redis_password", Kind::Secret, "none", "Beside redis_host.", "os.environ/REDIS_PASSWORD"),
+    Key::new("router_settings.redis_db", Kind::Count { min: 0, max: 65_535 }, "0", "Beside redis_host.", "0"),
+    Key::new("router_settings.redis_ssl", Kind::Bool, "false", "Beside redis_host: TLS.", "false"),
+    Key::new(
+        "router_settings.shared_limits",
+        Kind::Choice(&["lease", "strict"]),
+        "lease",
+        "How exactly nodes share limits. lease: each tells the others ten times a second, a request waits for nobody, and \
+         beyond a limit no more passes than the other nodes took in since they last told. strict: each request asks Redis, \
+         and nothing passes beyond a limit.",
+        "lease",
+    ),
 ];
