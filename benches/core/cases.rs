@@ -293,6 +293,7 @@ fn emit(log: fn() -> LogTo) -> Result<Operation, Failure> {
             fault: None,
             usage: Metered::Reported(usage),
             cost: PicoUsd(1_517_500_000),
+            lost: PicoUsd::ZERO,
             price_known: true,
             at_home: None,
             t_total: Duration::from_millis(812),
