@@ -1,206 +1,17 @@
-//! Spend outlives the process: whatever a client has the end of is on file, once, also after `kill -9`.
-//!
-//! `TOLLGATE_KILLS=200 cargo test --test durable` kills more often than the usual run does.
+//! Spend outlives the process: what is on file when one ends in disorder, and what the next one makes of it.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as they do")]
 
 mod support;
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::time::Duration;
+use std::path::Path;
+use std::process::Command;
 
-use rusqlite::{Connection, OpenFlags};
-use support::client::{Answer, Client};
-use support::rig::{self, body, eventually, of_event};
-use support::{Process, Scratch};
-use tollgate::mock::{Options, Server};
+use rusqlite::Connection;
+use support::client::Client;
+use support::rig::{body, eventually};
+use support::site::{KEY, MASTER, POOR, Site, call, chat, id, journals, price};
 use tollgate::vocabulary::{KeyHash, PicoUsd};
-
-const MASTER: &str = "sk-durable-master-0123456789ab";
-const KEY: &str = "sk-durable-0123456789abcdef";
-const POOR: &str = "sk-durable-poor-0123456789ab";
-const FREE: &str = "sk-durable-free-0123456789ab";
-/// What the provider reports, and what that costs.
-const USAGE: &str = r#""chunks":3,"prompt_tokens":11,"completion_tokens":3"#;
-const PRICE: &str = "0.000017";
-/// Kills in a usual run.
-const KILLS: u32 = 12;
-const CLIENTS: usize = 8;
-
-/// A provider, a configuration and a data directory that outlive the gateways started on them.
-struct Site {
-    mock: Server,
-    config: PathBuf,
-    data: PathBuf,
-    scratch: Scratch,
-}
-
-impl Site {
-    fn new(name: &str, general: &str) -> Self {
-        let mock = Server::start(Options::default()).unwrap();
-        let scratch = Scratch::new(name);
-        let prices = "      input_cost_per_token: 0.000001\n      output_cost_per_token: 0.000002\n";
-        let config = format!(
-            "model_list:\n{}{}router_settings:\n  num_retries: 0\ngeneral_settings:\n  master_key: {MASTER}\n{general}\
-             virtual_keys:\n{}{}{}",
-            rig::deployment("chat", &format!("http://{}/v1", mock.addr()), prices),
-            rig::deployment(
-                "gift",
-                &format!("http://{}/v1", mock.addr()),
-                "      input_cost_per_token: 0\n      output_cost_per_token: 0\n"
-            ),
-            rig::key(KEY, "rich", "    max_budget: 50\n    budget_duration: 30d\n"),
-            rig::key(POOR, "poor", "    max_budget: 0.0001\n"),
-            rig::key(FREE, "free", ""),
-        );
-        let config = scratch.write("config.yaml", &config);
-        Self { mock, config, data: scratch.path().join("data"), scratch }
-    }
-
-    fn start(&self) -> Process {
-        Process::gateway(&self.config, &["--data-dir", self.data.to_str().unwrap()])
-    }
-
-    /// Starts a gateway that must refuse to, and says with which words.
-    fn refused(&self) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-        command.args(["--port", "0", "--config"]).arg(&self.config).arg("--data-dir").arg(&self.data);
-        let output = command.env_clear().stdin(Stdio::null()).output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    }
-
-    fn rows(&self) -> Rows {
-        Rows::read(&self.data)
-    }
-}
-
-/// What is on file.
-struct Rows {
-    costs: HashMap<String, PicoUsd>,
-    daily: PicoUsd,
-    global: PicoUsd,
-    stages: HashMap<String, i64>,
-}
-
-impl Rows {
-    fn read(data: &Path) -> Self {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let connection = Connection::open_with_flags(data.join("tollgate.db"), flags).unwrap();
-        connection.busy_timeout(Duration::from_secs(5)).unwrap();
-        let money = |micro: i64, pico: i64| PicoUsd(i128::from(micro) * 1_000_000 + i128::from(pico));
-        let (mut costs, mut stages) = (HashMap::new(), HashMap::new());
-        let mut statement = connection.prepare("SELECT exchange, cost_micro, cost_pico, stage FROM spend").unwrap();
-        let mut rows = statement.query([]).unwrap();
-        while let Some(row) = rows.next().unwrap() {
-            let exchange: String = row.get(0).unwrap();
-            stages.insert(exchange.clone(), row.get(3).unwrap());
-            let cost = money(row.get(1).unwrap(), row.get(2).unwrap());
-            assert!(costs.insert(exchange, cost).is_none(), "one row per exchange");
-        }
-        let sum = |text: &str| connection.query_row(text, [], |row| Ok(money(row.get(0)?, row.get(1)?))).unwrap();
-        let daily = sum("SELECT coalesce(sum(cost_micro), 0), coalesce(sum(cost_pico), 0) FROM daily");
-        let global = sum(
-            "SELECT coalesce(sum(spent_micro), 0), coalesce(sum(spent_pico), 0) FROM account WHERE account = x'00'",
-        );
-        Self { costs, daily, global, stages }
-    }
-
-    fn total(&self) -> PicoUsd {
-        self.costs.values().copied().sum()
-    }
-
-    /// Rows, days and accounts are the same money.
-    #[track_caller]
-    fn assert_even(&self) {
-        assert_eq!((self.daily, self.global), (self.total(), self.total()));
-    }
-}
-
-fn price() -> PicoUsd {
-    PicoUsd::parse(PRICE).unwrap()
-}
-
-fn call(more: &str) -> String {
-    body("chat", &format!(r#",{more}"mock":{{{USAGE}}}"#))
-}
-
-fn chat(process: &Process, key: &str, body: &str) -> Answer {
-    Client::connect(process.address()).unwrap().chat(key, body).unwrap()
-}
-
-fn id(answer: &Answer) -> String {
-    answer.header("x-litellm-call-id").unwrap().to_owned()
-}
-
-/// One call after the other until the gateway is gone; those whose end was read are put down.
-fn load(address: std::net::SocketAddr, number: usize, finished: &Mutex<Vec<String>>) {
-    let Ok(mut client) = Client::connect(address) else { return };
-    for turn in number.. {
-        let streamed = turn % 2 == 0;
-        let call = if streamed {
-            body("chat", &format!(r#","stream":true,"mock":{{{USAGE},"gap_ms":{}}}"#, turn % 5))
-        } else {
-            call("")
-        };
-        let Ok(answer) = client.stream(KEY, &call).and_then(support::client::Reply::whole) else { return };
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        let ended = if streamed { answer.text().ends_with("data: [DONE]\n\n") } else { answer.text().ends_with('}') };
-        assert!(ended, "{}", answer.text());
-        finished.lock().unwrap().push(id(&answer));
-    }
-}
-
-#[test]
-fn nothing_that_a_client_finished_is_lost_or_counted_twice_by_kill_9() {
-    let rounds = std::env::var("TOLLGATE_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
-    let site = Site::new("durable-kill", "");
-    let mut seen: Vec<String> = Vec::new();
-    for round in 0..rounds {
-        let mut gateway = site.start();
-        let finished = Mutex::new(Vec::new());
-        let address = gateway.address();
-        std::thread::scope(|scope| {
-            for number in 0..CLIENTS {
-                let finished = &finished;
-                scope.spawn(move || load(address, number, finished));
-            }
-            eventually("the load has begun", || finished.lock().unwrap().len() > 2);
-            std::thread::sleep(Duration::from_millis(u64::from(fastrand::u8(..))));
-            gateway.signal("KILL");
-            gateway.wait();
-        });
-        seen.append(&mut finished.into_inner().unwrap());
-        drop(gateway);
-        // The next one moves what this one left; to end in order adds nothing.
-        let mut next = site.start();
-        let rows = site.rows();
-        let lost: Vec<_> = seen.iter().filter(|id| !rows.costs.contains_key(*id)).collect();
-        assert!(lost.is_empty(), "round {round}: of {} finished answers {} have no row", seen.len(), lost.len());
-        let wrong: Vec<_> = seen.iter().filter(|id| rows.costs[*id] != price()).collect();
-        assert!(
-            wrong.is_empty(),
-            "round {round}: {} rows have another cost, e.g. {:?}",
-            wrong.len(),
-            rows.costs[wrong[0]]
-        );
-        rows.assert_even();
-        let others = rows.costs.len() - seen.len();
-        assert!(others <= CLIENTS * (round as usize + 1), "{others} rows of answers that nobody finished");
-        next.signal("TERM");
-        assert!(next.wait().success());
-        assert_eq!(site.rows().total(), rows.total());
-    }
-    let last = site.start();
-    let before = site.rows().total();
-    let answer = chat(&last, KEY, &call(""));
-    let spend = PicoUsd::parse(answer.header("x-litellm-key-spend").unwrap()).unwrap();
-    assert_eq!(spend, before.plus(price()), "the account goes on where it was");
-    println!("{} finished answers over {rounds} kills: each on file once", seen.len());
-}
 
 #[test]
 fn a_spent_budget_is_still_spent_after_a_kill() {
@@ -292,91 +103,6 @@ fn the_directory_is_its_owner_s_alone() {
     }
 }
 
-/// A small file system of one's own.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(path: &Path) -> Option<Self> {
-        std::fs::create_dir_all(path).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=4m", "none"]).arg(path).stderr(Stdio::null());
-        mount.status().is_ok_and(|status| status.success()).then(|| Self(path.to_owned()))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        Command::new("umount").arg("-l").arg(&self.0).status().ok();
-    }
-}
-
-/// Writes zeros until there is no room.
-fn fill(path: &Path) {
-    use std::io::Write;
-    let mut file = std::fs::File::create(path).unwrap();
-    for size in [65_536, 4_096, 1] {
-        while file.write_all(&vec![0; size]).is_ok() {}
-    }
-}
-
-#[test]
-fn a_full_disk_stops_what_costs_money_and_nothing_else_until_there_is_room() {
-    let site = Site::new("durable-full", "");
-    let Some(_disk) = SmallDisk::mount(&site.data) else {
-        println!("SKIPPED: no file system can be mounted here");
-        return;
-    };
-    let mut gateway = site.start();
-    let mut ids = vec![id(&chat(&gateway, KEY, &call("")))];
-    let filler = site.data.join("filler");
-    fill(&filler);
-    let mut refusal = None;
-    eventually("a request is refused", || {
-        // Room that was given back in the meantime is taken, too.
-        fill(&site.data.join("filler-2"));
-        let answer = chat(&gateway, KEY, &call(""));
-        match answer.status {
-            200 => ids.push(id(&answer)),
-            503 => refusal = Some(answer.text()),
-            _ => panic!("{}", answer.text()),
-        }
-        refusal.is_some()
-    });
-    let refusal = refusal.unwrap();
-    assert!(
-        refusal.contains("spend cannot be recorded") && refusal.contains("full") || refusal.contains("space"),
-        "{refusal}"
-    );
-    let ready = Client::connect(gateway.address()).unwrap().get("/health/readiness").unwrap();
-    assert_eq!(ready.status, 503, "{}", ready.text());
-    assert!(ready.text().contains("cause"), "{}", ready.text());
-    for (key, call) in [(FREE, call("")), (KEY, body("gift", &format!(r#","mock":{{{USAGE}}}"#)))] {
-        let answer = chat(&gateway, key, &call);
-        assert_eq!(answer.status, 200, "without a budget, or without a price: {}", answer.text());
-        if key == FREE {
-            ids.push(id(&answer));
-        }
-    }
-    std::fs::remove_file(&filler).unwrap();
-    std::fs::remove_file(site.data.join("filler-2")).unwrap();
-    eventually("it recovers by itself", || {
-        let answer = chat(&gateway, KEY, &call(""));
-        if answer.status == 200 {
-            ids.push(id(&answer));
-        }
-        answer.status == 200
-    });
-    eventually("it says so", || {
-        Client::connect(gateway.address()).unwrap().get("/health/readiness").unwrap().status == 200
-    });
-    assert_eq!(of_event(&gateway.output(), "trouble").count(), 1);
-    gateway.signal("TERM");
-    assert!(gateway.wait().success());
-    let rows = site.rows();
-    assert!(ids.iter().all(|id| rows.costs.get(id) == Some(&price())), "{} ids, {} rows", ids.len(), rows.costs.len());
-    rows.assert_even();
-}
-
 /// Ends a process that is nobody's child when it is dropped.
 struct Successor(u32);
 
@@ -426,11 +152,6 @@ fn a_successor_goes_on_with_the_directory_and_hears_what_its_predecessor_still_s
 fn is_free(data: &Path) -> bool {
     let lock = std::fs::File::open(data.join("tollgate.lock")).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
-}
-
-fn journals(data: &Path) -> usize {
-    let names = std::fs::read_dir(data).unwrap().map(|entry| entry.unwrap().file_name());
-    names.filter(|name| name.to_string_lossy().starts_with("journal-")).count()
 }
 
 #[test]
@@ -519,4 +240,54 @@ fn relaxed_spend_is_on_file_soon_and_after_an_end_in_order() {
     assert_eq!(journals(&site.data), 0);
     assert_eq!(site.scratch.path().join("data"), site.data);
     assert!(site.mock.stats().requests >= 20);
+}
+
+#[test]
+fn receipts_older_than_is_said_are_taken_away_and_what_was_spent_stays() {
+    let site = Site::new("durable-old", "  maximum_spend_logs_retention_period: 30d\n");
+    let mut gateway = site.start();
+    let ids: Vec<_> = (0..3).map(|_| id(&chat(&gateway, KEY, &call("")))).collect();
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+    let connection = Connection::open(site.data.join("tollgate.db")).unwrap();
+    let age = |id: &str, days: i64| {
+        let older = "UPDATE spend SET started_ms = started_ms - ?2 * 86400000, day = day - ?2 WHERE exchange = ?1";
+        assert_eq!(connection.execute(older, rusqlite::params![id, days]).unwrap(), 1);
+    };
+    age(&ids[0], 32);
+    age(&ids[1], 29);
+    // More than are taken away at once.
+    let more = "WITH RECURSIVE turn (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM turn WHERE n < 5000) \
+                INSERT INTO spend (exchange, stage, outcome, day, started_ms, ended_ms, metered, prompt, completion, \
+                cache_read, cache_write, reasoning, cost_micro, cost_pico, booked) \
+                SELECT 'old-' || n, 1, 0, day, started_ms, ended_ms, 0, 0, 0, 0, 0, 0, 0, 0, x'' FROM turn, spend \
+                WHERE exchange = ?1";
+    assert_eq!(connection.execute(more, [&ids[0]]).unwrap(), 5_000);
+    let gateway = site.start();
+    eventually("old rows go", || site.rows().costs.len() <= 2);
+    let rows = site.rows();
+    assert_eq!(rows.costs.len(), 2, "the others stay");
+    assert!(!rows.costs.contains_key(&ids[0]));
+    assert_eq!((rows.daily, rows.global), (price().times(3), price().times(3)), "sums by day and accounts stay");
+    let answer = chat(&gateway, KEY, &call(""));
+    assert_eq!(PicoUsd::parse(answer.header("x-litellm-key-spend").unwrap()), Ok(price().times(4)));
+}
+
+#[test]
+fn relaxed_spend_survives_kill_9_once_it_is_in_the_database_and_what_is_there_is_whole() {
+    let site = Site::new("durable-relaxed-kill", "  spend_durability: relaxed\n");
+    let mut gateway = site.start();
+    let ids: Vec<_> = (0..20).map(|_| id(&chat(&gateway, KEY, &call("")))).collect();
+    eventually("all are in the database", || site.rows().costs.len() == ids.len());
+    let late: Vec<_> = (0..20).map(|_| id(&chat(&gateway, KEY, &call("")))).collect();
+    gateway.signal("KILL");
+    gateway.wait();
+    let gateway = site.start();
+    let rows = site.rows();
+    assert!(ids.iter().all(|id| rows.costs[id] == price()));
+    assert!(rows.costs.iter().all(|(id, cost)| (ids.contains(id) || late.contains(id)) && *cost == price()));
+    rows.assert_even();
+    let answer = chat(&gateway, KEY, &call(""));
+    let spend = PicoUsd::parse(answer.header("x-litellm-key-spend").unwrap()).unwrap();
+    assert_eq!(spend, rows.total().plus(price()));
 }

@@ -22,6 +22,9 @@ pub(super) struct Signals {
     term: Signal,
     quit: Signal,
     int: Signal,
+    /// SIGXFSZ would end the process where a file may not grow (`ulimit -f`); as it is listened to, the write fails and is
+    /// told of as a full disk is.
+    _too_large: Signal,
 }
 
 impl Signals {
@@ -31,6 +34,7 @@ impl Signals {
             term: signal(SignalKind::terminate())?,
             quit: signal(SignalKind::quit())?,
             int: signal(SignalKind::interrupt())?,
+            _too_large: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

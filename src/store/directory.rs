@@ -26,10 +26,11 @@ pub(super) fn make(directory: &Path, with_database: bool) -> Result<(), StoreErr
     }
     // SQLite would leave the mode of its files to the umask.
     let file = OpenOptions::new().append(true).create(true).mode(OWNER_ONLY_FILE).open(directory.join(FILE));
-    file.map(drop).map_err(|error| failed("cannot be written", error))
+    file.map(drop).map_err(|error| failed(&format!("{FILE} cannot be written"), error))
 }
 
-fn advice(error: &io::Error) -> &'static str {
+/// The next move after an error.
+pub(super) fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => "give it to the user this process runs as, or name another directory",
         io::ErrorKind::ReadOnlyFilesystem => "mount it for writing, or name another directory",
@@ -42,7 +43,9 @@ fn advice(error: &io::Error) -> &'static str {
 /// hands on the descriptor, so that the directory is never free in between.
 pub(super) fn lock(directory: &Path, inherited: Option<OwnedFd>) -> Result<File, StoreError> {
     let path = directory.join(LOCK);
-    let failed = |error: io::Error| StoreError::new(format!("{}: cannot be locked: {error}", path.display()));
+    let failed = |error: io::Error| {
+        StoreError::new(format!("{}: cannot be locked: {error}; {}", path.display(), advice(&error)))
+    };
     let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(OWNER_ONLY_FILE).open(&path);
     let mut file = open.map_err(failed)?;
     if let Some(inherited) = inherited.map(File::from)

@@ -8,8 +8,10 @@ use crate::vocabulary::{KeyHash, Metered, ModelName, PicoUsd, ScopeKind, Usage};
 
 /// Length and checksum.
 pub(super) const FRAME_BYTES: usize = 8;
-/// No entry is longer: names are bounded where they come in.
-const ENTRY_BYTES_MAX: usize = 64 * 1024;
+/// No entry is longer, however many of its texts are as long as one may be: what was written is always read.
+const ENTRY_BYTES_MAX: usize = 512 * 1024;
+/// A text of this length or more is left out.
+const TEXT_BYTES_MAX: usize = 4096;
 /// Of the form below.
 const FORM: u8 = 2;
 /// The form before it: without behalf, upstream and manner. A journal of the version before may still hold it.
@@ -130,7 +132,7 @@ fn entry(reader: &mut Reader<'_>) -> Option<Entry> {
 /// Text with its length, or nothing.
 fn text(text: Option<&str>, out: &mut Vec<u8>) {
     let Some(text) = text else { return out.extend_from_slice(&u16::MAX.to_le_bytes()) };
-    let length = u16::try_from(text.len()).ok().filter(|length| *length < 4096).unwrap_or(0);
+    let length = u16::try_from(text.len()).ok().filter(|length| usize::from(*length) < TEXT_BYTES_MAX).unwrap_or(0);
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(text.get(..usize::from(length)).unwrap_or_default().as_bytes());
 }
@@ -481,6 +483,27 @@ pub(super) mod tests {
             assert_eq!(good, bytes.len());
             assert_eq!(format!("{:?}", entries[0]), format!("{:?}", Entry { stage, receipt }));
         }
+    }
+
+    #[test]
+    fn the_longest_entry_that_is_written_is_read_and_so_is_what_stands_behind_it() {
+        let longest: Arc<str> = "x".repeat(TEXT_BYTES_MAX - 1).into();
+        let mut receipt = receipt("long", 7);
+        let named = Some(longest.clone());
+        let tags = (0..TAGS_MAX + 9).map(|_| longest.clone()).collect();
+        let (team, user, organization, customer) = (named.clone(), named.clone(), named.clone(), named.clone());
+        receipt.behalf = Some(Behalf { team, user, organization, customer, tags }.into());
+        let [provider, model, api_base] = [(); 3].map(|()| longest.clone());
+        receipt.upstream = Some(Upstream { provider, model, api_base }.into());
+        (receipt.key_alias, receipt.group, receipt.deployment) = (named.clone(), named.clone(), named.clone());
+        (receipt.manner.session, receipt.manner.error) = (named.clone(), named);
+        receipt.booked = std::iter::repeat_n(receipt.booked[2], 1_000).collect();
+        let mut bytes = Vec::new();
+        write(Stage::Ended, &receipt, &mut bytes);
+        write(Stage::Closed, &super::tests::receipt("behind", 8), &mut bytes);
+        let (entries, good) = read_all(&bytes);
+        assert_eq!((entries.len(), good), (2, bytes.len()));
+        assert_eq!((entries[0].receipt.cost, entries[0].receipt.booked.len()), (PicoUsd(7), 1_000));
     }
 
     /// As the version before wrote it: what it did not say is not known, and the money is the same.

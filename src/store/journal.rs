@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::directory::OWNER_ONLY_FILE;
+use super::directory::{OWNER_ONLY_FILE, advice};
 use super::entry::{self, Entry};
 
 /// What a file of a journal begins with, before the number of its turn.
@@ -148,7 +148,7 @@ impl Orphan {
         names.sort_unstable();
         let mut others = Others::default();
         for twins in names.chunk_by(|one, other| unique(one) == unique(other)) {
-            match Self::lock(twins)? {
+            match Self::lock(twins).map_err(|error| told(twins, &error))? {
                 Some(orphan) => others.orphans.push(orphan),
                 None => others.living += 1,
             }
@@ -176,9 +176,9 @@ impl Orphan {
     /// Its entries in the order in which they were written. A torn end is left out.
     pub(super) fn entries(&mut self) -> io::Result<Vec<Entry>> {
         let mut turns = Vec::new();
-        for (file, _) in &mut self.files {
+        for (file, path) in &mut self.files {
             let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
+            file.read_to_end(&mut bytes).map_err(|error| told(&[path.clone()], &error))?;
             let Some((head, rest)) = bytes.split_at_checked(HEAD_BYTES as usize) else { continue };
             let (magic, turn) = head.split_at(MAGIC.len());
             if magic == MAGIC
@@ -193,8 +193,15 @@ impl Orphan {
 
     /// Takes it away, after its entries were moved.
     pub(super) fn remove(self) -> io::Result<()> {
-        self.files.iter().try_for_each(|(_, path)| std::fs::remove_file(path))
+        let remove = |path: &PathBuf| std::fs::remove_file(path).map_err(|error| told(&[path.clone()], &error));
+        self.files.iter().try_for_each(|(_, path)| remove(path))
     }
+}
+
+/// An error with the files that it is about, and the next move.
+fn told(paths: &[PathBuf], error: &io::Error) -> io::Error {
+    let names: Vec<_> = paths.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    io::Error::new(error.kind(), format!("{}: {error}; {}", names.join(", "), advice(error)))
 }
 
 /// A journal's name without the number of the file.
@@ -207,4 +214,87 @@ pub(super) fn empty(file: &File) -> io::Result<()> {
     file.set_len(0)?;
     // Nothing is buffered in between: this tells a file system that delays its errors to tell them now.
     (&*file).flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Stage;
+    use crate::store::entry::tests::receipt;
+
+    struct Place(PathBuf);
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            std::fs::remove_dir_all(&self.0).ok();
+        }
+    }
+
+    fn place(name: &str) -> Place {
+        let path = std::env::temp_dir().join(format!("tollgate-journal-{name}-{}", std::process::id()));
+        std::fs::remove_dir_all(&path).ok();
+        std::fs::create_dir_all(&path).unwrap();
+        Place(path)
+    }
+
+    fn frame(exchange: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        entry::write(Stage::Ended, &receipt(exchange, 7), &mut bytes);
+        bytes
+    }
+
+    fn found(directory: &Path) -> Vec<String> {
+        let mut others = Orphan::find_all(directory, &[]).unwrap();
+        assert_eq!((others.orphans.len(), others.living), (1, 0));
+        let entries = others.orphans[0].entries().unwrap();
+        entries.iter().map(|entry| entry.receipt.exchange.to_string()).collect()
+    }
+
+    /// Two entries in the file of the first turn and two in that of the second, of which every end is torn off in its turn.
+    #[test]
+    fn a_file_that_is_torn_at_any_byte_gives_what_is_whole_and_takes_nothing_from_the_other() {
+        let place = place("torn");
+        let frames = ["a", "b", "c", "d"].map(frame);
+        let mut journal = Journal::create(&place.0, "1-1").unwrap();
+        frames[..2].iter().for_each(|frame| journal.append(frame).unwrap());
+        journal.take_turns().unwrap();
+        frames[2..].iter().for_each(|frame| journal.append(frame).unwrap());
+        let paths = journal.paths();
+        drop(journal);
+        assert_eq!(found(&place.0), ["a", "b", "c", "d"]);
+        for (torn, names) in [(0, ["a", "b"]), (1, ["c", "d"])] {
+            let whole = std::fs::read(&paths[torn]).unwrap();
+            let ends = [HEAD_BYTES as usize + frames[2 * torn].len(), whole.len()];
+            for length in 0..whole.len() {
+                std::fs::write(&paths[torn], &whole[..length]).unwrap();
+                let left = ends.iter().filter(|end| **end <= length).count();
+                let other = if torn == 0 { ["c", "d"] } else { ["a", "b"] };
+                let expected =
+                    if torn == 0 { [&names[..left], &other].concat() } else { [&other, &names[..left]].concat() };
+                assert_eq!(found(&place.0), expected, "file {torn} cut at {length}");
+            }
+            std::fs::write(&paths[torn], &whole).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_entry_that_could_not_be_written_whole_is_written_over_by_the_next() {
+        let place = place("over");
+        let mut journal = Journal::create(&place.0, "1-1").unwrap();
+        journal.append(&frame("first")).unwrap();
+        // What a write leaves that a full disk broke off: any part of a longer entry.
+        let (path, end) = (journal.paths()[0].clone(), journal.length);
+        let lost = frame(&"lost".repeat(40));
+        for part in 0..lost.len() {
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            file.set_len(end).unwrap();
+            file.write_all_at(&lost[..part], end).unwrap();
+            journal.length = end;
+            journal.append(&frame("second")).unwrap();
+            let bytes = std::fs::read(&path).unwrap();
+            let entries = entry::read_all(&bytes[HEAD_BYTES as usize..]).0;
+            assert_eq!(entries.len(), 2, "{part} bytes of it");
+            assert_eq!(&*entries[1].receipt.exchange, "second");
+        }
+    }
 }

@@ -65,7 +65,7 @@ pub(super) struct Adopted {
     pub(super) living: usize,
 }
 
-/// Moves the journals that nobody writes any more.
+/// Moves the journals that nobody writes any more. Where it fails it says which file, and what to do.
 pub(super) fn adopt(
     directory: &Path,
     own: &[PathBuf],
@@ -76,7 +76,9 @@ pub(super) fn adopt(
     for mut orphan in others.orphans {
         let entries = orphan.entries()?;
         if !entries.is_empty() {
-            apply::apply(session, &entries, None).map_err(|unsure| unsure.why)?;
+            apply::apply(session, &entries, None).map_err(|unsure| {
+                format!("{}; end whoever holds the database, and give it to the user this process runs as", unsure.why)
+            })?;
             adopted.moved += entries.len();
         }
         orphan.remove()?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::session::Session;
 use super::{Durability, FILE, StoreError};
@@ -24,9 +24,7 @@ const APPLICATION: i32 = 0x546f_6c6c;
 /// Opens the database for writing and brings it up to date.
 pub(super) fn open(directory: &Path, durability: Durability) -> Result<Connection, StoreError> {
     let path = directory.join(FILE);
-    let failed = |error: rusqlite::Error| {
-        StoreError::new(format!("{}: {error}; it must be an SQLite file that this process can write", path.display()))
-    };
+    let failed = |error: rusqlite::Error| StoreError::new(format!("{}: {}", path.display(), told(&error)));
     let mut connection = Connection::open(&path).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
@@ -47,6 +45,21 @@ pub(super) fn session(directory: &Path, durability: Durability) -> Result<Sessio
 /// A session on it for reading alone.
 pub(super) fn session_to_read(directory: &Path) -> Result<Session, StoreError> {
     open_to_read(directory).map(Session::File)
+}
+
+/// What is wrong with the database, and the next move.
+fn told(error: &rusqlite::Error) -> String {
+    let next = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "locked by another process: end that one, a shell or a backup perhaps, and start again"
+        }
+        Some(ErrorCode::DiskFull) => "make room on its disk",
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            "give it and its directory to the user this process runs as"
+        }
+        _ => "it must be an SQLite file that this process can write",
+    };
+    format!("{error}; {next}")
 }
 
 /// Opens it for reading alone.

@@ -18,6 +18,7 @@ mod process;
 pub(crate) mod raw;
 pub(crate) mod rig;
 mod scratch;
+pub(crate) mod site;
 pub(crate) mod stand;
 pub(crate) mod tls;
 
