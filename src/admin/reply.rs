@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use super::body::{self, Problem};
 
+/// No message of a refusal is longer.
+const MESSAGE_BYTES_MAX: usize = 2 * 1024;
+
 /// An answer, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -59,9 +62,15 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// A refusal with all its words.
+    /// A refusal with all its words; what a caller sent is not repeated at any length.
     pub fn new(status: u16, kind: &'static str, param: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Error { status, message: message.into(), kind, param: param.into() }
+        let mut message = message.into();
+        if message.len() > MESSAGE_BYTES_MAX {
+            let end = (0..=MESSAGE_BYTES_MAX).rev().find(|end| message.is_char_boundary(*end));
+            message.truncate(end.unwrap_or(0));
+            message.push_str("...");
+        }
+        Self::Error { status, message, kind, param: param.into() }
     }
 
     /// 400: the request is well formed and makes no sense. LiteLLM's message is a Python dictionary, and so is ours.
