@@ -221,7 +221,7 @@ fn round(round: usize) {
     let mut tight = String::new();
     for (scope, budget, condition) in [
         ("key", budgets.key, format!("hex(key) = upper('{hash}')")),
-        ("model of the key", budgets.model, format!("hex(key) = upper('{hash}') AND model_group = 'chat'")),
+        ("model of the key", budgets.model, format!("hex(key) = upper('{hash}') AND model = 'chat'")),
         ("team", budgets.team, "team = 'blue'".to_owned()),
         ("user", budgets.user, "team IS NULL AND user = 'ada'".to_owned()),
         ("member", budgets.member, "team = 'blue' AND user = 'ada'".to_owned()),
