@@ -224,7 +224,7 @@ fn what_may_not_be_asked_twice_is_asked_once() {
         of("first", 1),
         of("second", 2)
     );
-    let gateway = support::Process::gateway(&scratch.write("config.yaml", &text), &[]);
+    let gateway = support::Process::gateway(scratch.write("config.yaml", &text), &[]);
     let send = |path: &str, body: &str| {
         let headers =
             format!("authorization: Bearer {MASTER}\r\ncontent-type: application/json\r\nx-tollgate-explain: 1\r\n");

@@ -64,10 +64,10 @@ struct Shape {
     #[serde(rename = "$ref")]
     reference: Option<String>,
     r#type: Option<Types>,
-    properties: BTreeMap<String, Shape>,
-    any_of: Vec<Shape>,
-    one_of: Vec<Shape>,
-    all_of: Vec<Shape>,
+    properties: BTreeMap<String, Self>,
+    any_of: Vec<Self>,
+    one_of: Vec<Self>,
+    all_of: Vec<Self>,
 }
 
 #[derive(Deserialize)]

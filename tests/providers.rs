@@ -1,7 +1,5 @@
 //! What is left of a provider's budget is shown and is a metric.
 
-#![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
-
 use support::admin::Admin;
 use support::rig::{self, Rig, body};
 

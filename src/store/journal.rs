@@ -178,7 +178,7 @@ impl Orphan {
         let mut turns = Vec::new();
         for (file, path) in &mut self.files {
             let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(|error| told(&[path.clone()], &error))?;
+            file.read_to_end(&mut bytes).map_err(|error| told(std::slice::from_ref(path), &error))?;
             let Some((head, rest)) = bytes.split_at_checked(HEAD_BYTES as usize) else { continue };
             let (magic, turn) = head.split_at(MAGIC.len());
             if magic == MAGIC
@@ -193,7 +193,8 @@ impl Orphan {
 
     /// Takes it away, after its entries were moved.
     pub(super) fn remove(self) -> io::Result<()> {
-        let remove = |path: &PathBuf| std::fs::remove_file(path).map_err(|error| told(&[path.clone()], &error));
+        let remove =
+            |path: &PathBuf| std::fs::remove_file(path).map_err(|error| told(std::slice::from_ref(path), &error));
         self.files.iter().try_for_each(|(_, path)| remove(path))
     }
 }

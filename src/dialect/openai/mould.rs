@@ -90,8 +90,11 @@ mod tests {
         Chunk::read(data.as_bytes(), &mut produced).map(|chunk| (chunk, produced))
     }
 
+    /// A chunk, and the text that was seen of it.
+    type Seen = Option<(Chunk, String)>;
+
     /// What a mould of the first chunk makes of the second, beside what reading it makes of it.
-    fn both(first: &str, second: &str) -> (Option<(Chunk, String)>, Option<(Chunk, String)>) {
+    fn both(first: &str, second: &str) -> (Seen, Seen) {
         let mut mould = Mould::default();
         if let Some((chunk, _)) = read(first) {
             mould.keep(first.as_bytes(), &chunk);
