@@ -13,7 +13,7 @@ use tollgate::config::{self, Purpose};
 use tollgate::exchange::{Ending, Entry, Head, Opened, Sent, Surroundings, Treatment, UpstreamHead, World};
 use tollgate::ledger::Memory;
 use tollgate::roster::{Change, Key, Organization, Record, TagRecord, Team, User};
-use tollgate::store::{Durability, FILE, Options, Store};
+use tollgate::store::{Durability, FILE, Options, Store, WAITING_MAX};
 use tollgate::telemetry::{self, LogTo, Telemetry};
 use tollgate::vocabulary::{Clock, KeyHash};
 
@@ -44,7 +44,9 @@ impl Scene {
         let (clock, ledger) = (Clock::manual(started_ms), Arc::new(Memory::new()));
         let place = Scratch::new(name);
         let directory = place.path().to_path_buf();
-        let options_of_store = Options { directory, durability: Durability::Strict, retention: None };
+        let durability = Durability::Strict;
+        let (directory, waiting_max) = (Some(directory), WAITING_MAX);
+        let options_of_store = Options { directory, database: None, durability, retention: None, waiting_max };
         let store = Store::open(options_of_store, None, &clock, &ledger, |_| ()).unwrap();
         let around = Surroundings::new(clock, ledger, Telemetry::new(options));
         Self { place, world: Arc::new(World::build(settings, around, None).unwrap()), store }

@@ -3,7 +3,12 @@
 //! `TOLLGATE_KILLS=1000 cargo test --test crash` kills a gateway under load more often than the usual run does. The calls
 //! are hit one by one with `strace`, which must be allowed to trace; without it those tests say that they were skipped.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as they do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail as they do, and a child tells by its output what it did"
+)]
 
 mod support;
 
@@ -172,7 +177,7 @@ const CALLS: [&str; 6] = ["pwrite64", "ftruncate", "fsync", "unlink", "flock", "
 #[test]
 fn a_child_with_a_store() {
     let Some(directory) = std::env::var_os(CHILD) else { return };
-    let (ledger, roster, clock) = (Arc::new(Memory::new()), Roster::default(), Clock::machine());
+    let (ledger, roster, clock) = (Arc::new(Memory::new()), Arc::<Roster>::default(), Clock::machine());
     let durability = if std::env::var_os(RELAXED).is_some() { Durability::Relaxed } else { Durability::Strict };
     let options = options(Path::new(&directory), durability);
     let opened = Store::open(options, None, &clock, &ledger, |_| {});
@@ -293,7 +298,7 @@ impl Told {
     #[track_caller]
     fn assert_on_file(&self, directory: &Path, inject: &str) {
         let options = options(directory, Durability::Strict);
-        let (ledger, clock, roster) = (Arc::new(Memory::new()), Clock::machine(), Roster::default());
+        let (ledger, clock, roster) = (Arc::new(Memory::new()), Clock::machine(), Arc::<Roster>::default());
         let store = Store::open(options, None, &clock, &ledger, |_| {}).unwrap();
         store.keep_records(&roster).unwrap();
         store.close();

@@ -1,7 +1,7 @@
 //! A disk that is full, may not be written, fails or is locked: money stops with a word of why, the rest goes on, and it
 //! recovers by itself. What a client was served is on file, once.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as they do")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as they do")]
 
 mod support;
 

@@ -1,7 +1,5 @@
 //! New keys, users and teams begin as the configuration says, and no key goes beyond what it allows.
 
-#![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
-
 use support::admin::Admin;
 use support::rig::{self, Rig};
 

@@ -10,7 +10,7 @@ use tollgate::config::{self, Purpose};
 use tollgate::exchange::{
     Ending, Entry, Head, Opened, Planned, Refused, Sent, Surroundings, Treatment, UpstreamHead, World,
 };
-use tollgate::ledger::{Filter, Keeper, Memory, Outcome, Receipt, Slice, Stage, Sum, Survey, Unwell};
+use tollgate::ledger::{Filter, Halts, Keeper, Memory, Outcome, Receipt, Slice, Stage, Sum, Survey, Unwell};
 use tollgate::telemetry::{LogTo, Options, Telemetry};
 use tollgate::vocabulary::{Clock, Kind, Metered, PicoUsd};
 
@@ -234,13 +234,14 @@ fn what_never_went_to_a_provider_is_not_kept() {
 #[test]
 fn while_nothing_can_be_kept_nothing_is_spent_under_a_budget() {
     let scene = Scene::new();
-    *scene.listener.unwell.lock().unwrap() = Some(Unwell { cause: "the disk is full".into(), full: false });
+    *scene.listener.unwell.lock().unwrap() = Some(Unwell { cause: "the disk is full".into(), halts: Halts::Budgets });
     let refused = scene.plan(KEY, "chat", "").err().unwrap();
     assert_eq!(refused.fault.kind, Kind::Overloaded);
     assert!(refused.fault.public.contains("the disk is full") && refused.fault.retry_after.is_some());
     assert!(scene.plan(KEY, "gift", "").is_ok(), "costs nothing");
     assert!(scene.plan("sk-noted-free-0123456789ab", "chat", "").is_ok(), "has no budget");
-    *scene.listener.unwell.lock().unwrap() = Some(Unwell { cause: "the disk is full".into(), full: true });
+    *scene.listener.unwell.lock().unwrap() =
+        Some(Unwell { cause: "the disk is full".into(), halts: Halts::Everything });
     assert!(scene.plan("sk-noted-free-0123456789ab", "chat", "").is_err(), "too many receipts wait");
     *scene.listener.unwell.lock().unwrap() = None;
     assert!(scene.plan(KEY, "chat", "").is_ok());

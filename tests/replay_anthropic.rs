@@ -82,6 +82,7 @@ fn deployment() -> Deployment {
         mock_response: None,
         mode: None,
         base_model: None,
+        health_check_model: None,
         prices: Vec::new(),
         max_input_tokens: None,
         max_output_tokens: None,

@@ -32,7 +32,7 @@ fn ask(rig: &Rig, model: &str, headers: &str, members: &str) -> Answer {
 }
 
 fn id(answer: &Answer) -> String {
-    answer.header("x-litellm-model-id").unwrap_or_else(|| answer.head.as_str()).to_owned()
+    answer.header("x-litellm-model-id").unwrap_or(answer.head.as_str()).to_owned()
 }
 
 fn served(rig: &Rig, members: &str) -> String {
