@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Output};
 
 use support::admin::{Admin, at};
-use support::rig::{self, Rig, body};
+use support::rig::{self, Rig, body, eventually};
 
 mod support;
 
@@ -41,6 +41,7 @@ fn printed(rig: &Rig, arguments: &[&str]) -> String {
 #[test]
 fn a_port_of_its_own_has_the_management_api_and_no_other_has_it() {
     let rig = rig("managed-port", ", admin_port: 0");
+    eventually("it says where it is managed", || rig.gateway.output().contains("managed on http://"));
     let output = rig.gateway.output();
     let (_, rest) = output.split_once("managed on http://").unwrap();
     let address: SocketAddr = rest.split_whitespace().next().unwrap().parse().unwrap();

@@ -14,7 +14,7 @@ use tollgate::config::Deployment;
 use tollgate::dialect::{Dialect, RelayOptions, StreamEnd, anthropic};
 use tollgate::provider::anthropic as provider;
 use tollgate::provider::{Ask, ChatApi};
-use tollgate::vocabulary::{Metered, Usage};
+use tollgate::vocabulary::{Metered, Units, Usage};
 
 const DEV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/wire/dev/anthropic");
 
@@ -462,6 +462,7 @@ fn usage_of(usage: &Value) -> Usage {
         cache_write: written - hour,
         cache_write_1h: hour,
         reasoning: usage["output_tokens_details"]["thinking_tokens"].as_u64().unwrap_or(0),
+        units: Units { searches: usage["server_tool_use"]["web_search_requests"].as_u64().unwrap_or(0), ..Units::NONE },
         ..Usage::default()
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_types, reason = "an independent reading of the recordings")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use tollgate::config::Deployment;
 use tollgate::dialect::gemini::{GEMINI, GEMINI_ARRAY};
 use tollgate::dialect::{Dialect, Endpoint, RelayOptions, StreamEnd};
 use tollgate::provider::{self, Ask};
-use tollgate::vocabulary::{Metered, Usage};
+use tollgate::vocabulary::{Metered, Units, Usage};
 
 struct Exchange {
     id: String,
@@ -412,6 +413,14 @@ fn expected(pieces: &[Value]) -> Said {
     said
 }
 
+/// Queries of the web, each once however often pieces repeat it.
+fn searches(pieces: &[Value]) -> u64 {
+    let candidates = pieces.iter().filter_map(|piece| piece["candidates"].as_array()).flatten();
+    let queries = candidates.filter_map(|candidate| candidate["groundingMetadata"]["webSearchQueries"].as_array());
+    let told: BTreeSet<_> = queries.flatten().filter_map(Value::as_str).filter(|query| !query.is_empty()).collect();
+    told.len() as u64
+}
+
 fn counted(pieces: &[Value]) -> Option<Usage> {
     let last =
         pieces.iter().rev().map(|piece| &piece["usageMetadata"]).find(|usage| usage["promptTokenCount"].is_u64())?;
@@ -431,6 +440,7 @@ fn counted(pieces: &[Value]) -> Option<Usage> {
         image_in: of(prompt, "IMAGE", 2) + of(tools, "IMAGE", 2),
         audio_out: of("candidatesTokensDetails", "AUDIO", 4),
         image_out: of("candidatesTokensDetails", "IMAGE", 2),
+        units: Units { searches: searches(pieces), ..Units::NONE },
         ..Usage::default()
     })
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tollgate::chat::{Answer, Api, Chat, Delta, Finish, Part, Role, Tool};
 use tollgate::dialect::responses::RESPONSES;
 use tollgate::dialect::{Dialect, RelayOptions, StreamEnd};
-use tollgate::vocabulary::{Metered, Usage};
+use tollgate::vocabulary::{Metered, Units, Usage};
 
 const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/wire/dev");
 
@@ -382,6 +382,15 @@ fn essence(response: &Value) -> Vec<String> {
     items.into_iter().map(|item| item.replace("][", "")).filter(|item| item != "message []").collect()
 }
 
+/// Searches of the web: as the response counts them, else its calls that searched.
+fn searches(response: &Value) -> u64 {
+    let searched = |item: &&Value| {
+        item["type"] == "web_search_call" && (item["action"].is_null() || item["action"]["type"] == "search")
+    };
+    let calls = response["output"].as_array().into_iter().flatten().filter(searched).count();
+    response["tool_usage"]["web_search"]["num_requests"].as_u64().unwrap_or(calls as u64)
+}
+
 fn usage_of(usage: &Value) -> Option<Usage> {
     let count = |value: &Value| value.as_u64().unwrap_or(0);
     usage["input_tokens"].as_u64().map(|prompt| {
@@ -591,7 +600,10 @@ fn streams_pass_unchanged_but_for_the_model() {
                 std::str::from_utf8(out.strip_prefix(body).unwrap_or_else(|| panic!("{}", recording.name))).unwrap();
             assert!(rest.trim().is_empty(), "{}: {rest}", recording.name);
             assert_eq!(end == StreamEnd::Complete, response.is_some(), "{}", recording.name);
-            let usage = response.as_ref().and_then(|response| usage_of(&response["usage"]));
+            let usage = response.as_ref().and_then(|response| {
+                let units = Units { searches: searches(response), ..Units::NONE };
+                Some(Usage { units, ..usage_of(&response["usage"])? })
+            });
             let reported = metered.usage().map(|usage| Usage { cost: None, ..*usage });
             assert_eq!(reported, usage, "{}", recording.name);
         }

@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::FILE;
 use super::apply::{self, Added, Seen, Spent};
 use super::journal::Orphan;
-use super::session::{Failed, Session};
+use super::session::{Failed, Flavour, Session};
 use crate::ledger::Memory;
 use crate::vocabulary::{Clock, PicoUsd};
 
@@ -65,6 +66,15 @@ pub(super) struct Adopted {
     pub(super) living: usize,
 }
 
+fn cannot_take(flavour: Flavour, why: &str) -> String {
+    match flavour {
+        Flavour::Sqlite => {
+            format!("{FILE}: {why}; end whoever holds the database, and give it to the user this process runs as")
+        }
+        Flavour::Postgres => format!("the database: {why}; what the journal holds stays there: start again"),
+    }
+}
+
 /// Moves the journals that nobody writes any more. Where it fails it says which file, and what to do.
 pub(super) fn adopt(
     directory: &Path,
@@ -76,9 +86,8 @@ pub(super) fn adopt(
     for mut orphan in others.orphans {
         let entries = orphan.entries()?;
         if !entries.is_empty() {
-            apply::apply(session, &entries, None).map_err(|unsure| {
-                format!("{}; end whoever holds the database, and give it to the user this process runs as", unsure.why)
-            })?;
+            let whole = apply::apply(session, &entries, None);
+            whole.map_err(|unsure| cannot_take(session.flavour(), &unsure.why.to_string()))?;
             adopted.moved += entries.len();
         }
         orphan.remove()?;

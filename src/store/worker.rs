@@ -136,7 +136,9 @@ impl Store {
         if let Some(directory) = &options.directory {
             adopted = neighbour::adopt(directory, &[], &mut session).map_err(|error| failed("a journal", &error))?;
             let made = Journal::create(directory, &unique);
-            journal = Some(made.map_err(|error| failed("a journal cannot be made", &error))?);
+            journal = Some(made.map_err(|error| {
+                failed("a journal cannot be made", &format_args!("{error}; {}", directory::advice(&error)))
+            })?);
             if base.is_shared() && directory.join(FILE).exists() {
                 tell(Word::Note("the data directory has a database of its own, which is not used beside database_url"));
             }

@@ -157,10 +157,11 @@ fn plain(text: &str) -> Option<ModelBudget> {
 }
 
 pub(super) fn dollars(text: &str) -> Option<PicoUsd> {
-    if let Ok(exact) = PicoUsd::parse(text) {
-        return Some(exact);
+    let places = text.split_once('.').map_or(0, |(_, places)| places.len());
+    if places <= 12 && !text.contains(['e', 'E']) {
+        return PicoUsd::parse(text).ok();
     }
-    // A floating number may have more digits than money has places.
+    // A floating number may have more digits than money has places: those are its noise.
     let nearest: f64 = text.parse().ok()?;
     PicoUsd::parse(&format!("{nearest:.12}")).ok()
 }
