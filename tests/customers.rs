@@ -1,7 +1,5 @@
 //! `/customer/*` and `/end_user/*`: customers on record, and what binds their requests.
 
-#![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
-
 use support::admin::Admin;
 use support::client::Answer;
 use support::rig::{self, Rig};
@@ -26,7 +24,7 @@ fn admin(rig: &Rig) -> Admin {
 /// A call for somebody, whose answer costs a cent.
 fn chat(rig: &Rig, key: &str, model: &str, customer: &str) -> Answer {
     let more = format!(r#","max_tokens":10,"user":"{customer}","mock":{{"completion_tokens":10,"prompt_tokens":1}}"#);
-    rig.client().chat(key, &rig::body(model, &more)).unwrap()
+    rig.chat(key, &rig::body(model, &more))
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! `/organization/*`: organizations, who belongs to them, and what binds those who do.
 
-#![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
-
 use support::admin::Admin;
 use support::client::Answer;
 use support::rig::{self, Rig};
@@ -26,7 +24,7 @@ fn admin(rig: &Rig) -> Admin {
 /// A call whose answer costs a cent.
 fn chat(rig: &Rig, key: &str, model: &str) -> Answer {
     let more = r#","max_tokens":10,"mock":{"completion_tokens":10,"prompt_tokens":1}"#;
-    rig.client().chat(key, &rig::body(model, more)).unwrap()
+    rig.chat(key, &rig::body(model, more))
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! `/tag/*` and `/access_group/*`.
 
-#![expect(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
-
 use support::admin::Admin;
 use support::client::Answer;
 use support::rig::{self, Rig};
@@ -30,7 +28,7 @@ fn chat(rig: &Rig, key: &str, model: &str, tag: &str) -> Answer {
     let more = format!(
         r#","max_tokens":10,"metadata":{{"tags":["{tag}"]}},"mock":{{"completion_tokens":10,"prompt_tokens":1}}"#
     );
-    rig.client().chat(key, &rig::body(model, &more)).unwrap()
+    rig.chat(key, &rig::body(model, &more))
 }
 
 #[test]

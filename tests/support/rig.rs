@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use tollgate::mock::{Options, Server};
 use tollgate::vocabulary::{KeyHash, PicoUsd};
 
-use super::client::{Client, PATIENCE};
+use super::client::{Answer, Client, PATIENCE};
 use super::{Process, Scratch};
 
 /// A provider's credential in configurations of tests.
@@ -82,6 +82,13 @@ impl Rig {
     /// A new connection.
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.gateway.address()).unwrap()
+    }
+
+    /// One call, once it is charged: a client may have the end of its answer a moment before.
+    pub(crate) fn chat(&self, key: &str, body: &str) -> Answer {
+        let answer = self.client().chat(key, body).unwrap();
+        self.quiesce();
+        answer
     }
 
     /// What a scrape says.
