@@ -12,6 +12,8 @@ const PRICES: &str = "      input_cost_per_token: 0.00001\n      output_cost_per
 const MASTER: &str = "sk-keys-master-00000001";
 /// Stands in the configuration.
 const DECLARED: &str = "sk-keys-declared-000002";
+/// Stands there, too, and may not ask for the way of its requests.
+const SILENT: &str = "sk-keys-silent-00000003";
 
 fn rig(name: &str) -> Rig {
     rig_with(name, &[], "")
@@ -20,9 +22,10 @@ fn rig(name: &str) -> Rig {
 fn rig_with(name: &str, flags: &[&str], settings: &str) -> Rig {
     Rig::start_with(name, flags, |base| {
         format!(
-            "model_list:\n{}general_settings: {{master_key: {MASTER}}}\n{settings}virtual_keys:\n{}",
+            "model_list:\n{}general_settings: {{master_key: {MASTER}}}\n{settings}virtual_keys:\n{}{}",
             rig::deployment("chat", base, PRICES),
-            rig::key(DECLARED, "declared", "")
+            rig::key(DECLARED, "declared", ""),
+            rig::key(SILENT, "silent", "    permissions: {explain: false}\n")
         )
     })
 }
@@ -247,11 +250,35 @@ fn what_a_request_must_have_may_stand_in_its_metadata() {
 }
 
 #[test]
+fn a_key_may_be_told_nothing_of_the_way_its_requests_go() {
+    let rig = rig("keys-explain");
+    let admin = admin(&rig);
+    let way = |key: &str| {
+        let headers = format!("authorization: Bearer {key}\r\nx-tollgate-explain: 1\r\n");
+        let mut client = rig.client();
+        let answer = client.send("POST /v1/chat/completions", &headers, body("chat", "").as_bytes()).unwrap();
+        answer.whole().unwrap().header("x-tollgate-route").map(str::to_owned)
+    };
+    let (free, bound) = (admin.key("{}"), admin.key(r#"{"permissions":{"explain":false}}"#));
+    for told in [MASTER, DECLARED, &free] {
+        assert!(way(told).is_some_and(|way| way.contains("=ok;")), "{told}");
+    }
+    assert_eq!([way(&bound), way(SILENT)], [None, None]);
+    admin.done("/key/update", &format!(r#"{{"key":"{bound}","permissions":{{"explain":true}}}}"#));
+    assert!(way(&bound).is_some(), "a change is in force at once");
+    let wrong = admin.post("/key/generate", r#"{"permissions":{"explain":"no"}}"#);
+    assert_eq!(wrong.status, 400, "{}", wrong.text());
+    assert!(wrong.text().contains("permissions.explain: expected true or false"), "{}", wrong.text());
+}
+
+#[test]
 fn what_has_no_effect_is_said() {
     let rig = rig("keys-warned");
     let admin = admin(&rig);
-    let made = admin.done("/key/generate", r#"{"guardrails":["pii"],"permissions":{},"prompts":[]}"#);
+    let made = admin.done("/key/generate", r#"{"guardrails":["pii"],"permissions":{"explain":true},"prompts":[]}"#);
     assert_eq!(made.at("warnings"), r#"["guardrails: kept and shown, without effect here"]"#);
+    let unknown = admin.done("/key/generate", r#"{"permissions":{"pii":true}}"#);
+    assert_eq!(unknown.at("warnings"), r#"["permissions: kept and shown, without effect here"]"#);
     assert_eq!(made.at("guardrails"), r#"["pii"]"#);
     assert_eq!(admin.done("/key/generate", "{}").at("warnings"), "");
 }

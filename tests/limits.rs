@@ -34,6 +34,7 @@ fn virtual_key() -> VirtualKey {
         blocked: false,
         allowed_ips: Vec::new(),
         region: None,
+        may_explain: true,
         tags: Vec::new(),
         metadata: None,
         place: "keys.yaml:1".to_owned(),

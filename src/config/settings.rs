@@ -258,6 +258,8 @@ pub struct VirtualKey {
     pub allowed_ips: Vec<IpNet>,
     /// `allowed_model_region`: deployments elsewhere are not asked.
     pub region: Option<String>,
+    /// `permissions.explain`: whether its requests may ask which way they went.
+    pub may_explain: bool,
     /// `tags`.
     pub tags: Vec<String>,
     /// `metadata`, as JSON text.

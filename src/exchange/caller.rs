@@ -430,6 +430,7 @@ fn as_configured(record: &roster::Key, bounds: &Bounds) -> VirtualKey {
         expires_ms: record.expires.map(|at| at.0),
         blocked: record.blocked,
         region: record.allowed_model_region.clone(),
+        may_explain: record.may_explain(),
         // What cannot be read lets nobody in: an address that does not exist.
         allowed_ips: record.allowed_ips.iter().map(|text| network(text)).collect(),
         tags: record.tags.clone(),

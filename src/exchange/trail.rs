@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::caller::Caller;
 use super::plan::Planned;
 use crate::vocabulary::{Fault, Kind, Matter, Now};
 
@@ -40,9 +41,11 @@ impl Planned {
         }
     }
 
-    /// Every attempt, its outcome and its time: `gpt-eu=429;12ms, gpt-us=ok;340ms`. None where nobody asked.
+    /// Every attempt, its outcome and its time: `gpt-eu=429;12ms, gpt-us=ok;340ms`. None where nobody asked, or the
+    /// key may not (`permissions.explain`).
     pub fn route_receipt(&self, now: Now) -> Option<String> {
-        if !self.common.wishes.explain {
+        let permitted = || self.common.caller.as_ref().and_then(Caller::key).is_none_or(|key| key.may_explain);
+        if !self.common.wishes.explain || !permitted() {
             return None;
         }
         let mut out = String::new();

@@ -29,6 +29,8 @@ pub struct Key {
     pub limits: ScopeLimits,
     /// `allowed_model_region`: deployments elsewhere are not asked.
     pub region: Option<Box<str>>,
+    /// `permissions.explain`: whether its requests may ask which way they went.
+    pub may_explain: bool,
     /// `tags`.
     pub tags: Vec<Arc<str>>,
     aliases: HashMap<ModelName, ModelName>,
@@ -53,6 +55,7 @@ impl Key {
             access: Access::compile(&key.models, access_groups),
             limits: ScopeLimits::of_key(key, previous.map(|key| &key.limits), now),
             region: key.region.as_deref().map(Box::from),
+            may_explain: key.may_explain,
             tags: key.tags.iter().map(|tag| Arc::from(tag.as_str())).collect(),
             aliases: key.aliases.iter().cloned().collect(),
             allowed_ips: key.allowed_ips.clone(),

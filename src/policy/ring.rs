@@ -171,6 +171,7 @@ mod tests {
             blocked: false,
             allowed_ips: Vec::new(),
             region: None,
+            may_explain: true,
             tags: Vec::new(),
             metadata: None,
             place: String::new(),

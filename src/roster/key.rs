@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bounds::Bounds;
+use super::permissions::Permissions;
 use super::plain::{Json, Moment, Stamp, default};
 use crate::vocabulary::{KeyHash, PicoUsd};
 
@@ -129,6 +130,12 @@ impl Key {
             carried: BTreeMap::new(),
             stamp: Stamp::default(),
         }
+    }
+
+    /// Whether its requests may ask which way they went (`permissions.explain`); not with permissions that cannot be read.
+    pub fn may_explain(&self) -> bool {
+        let read = |json| Permissions::read(json).is_ok_and(|permissions| permissions.explain != Some(false));
+        self.carried.get("permissions").is_none_or(read)
     }
 
     /// The hash that its account is kept by.

@@ -10,6 +10,7 @@ mod change;
 mod key;
 mod model;
 mod people;
+mod permissions;
 mod plain;
 mod records;
 mod seal;
@@ -23,6 +24,7 @@ pub use model::{AccessGroup, Block, Credential, StoredModel, TagRecord};
 pub use people::{
     Budget, Customer, MemberId, Organization, OrganizationMember, Role, Team, TeamMember, TeamRole, User,
 };
+pub use permissions::Permissions;
 pub use plain::{Json, Moment, Stamp, default};
 pub use records::{Batch, InMemory, Records, Writer};
 pub use seal::{Seal, is_sealed, is_secret, rewrite};

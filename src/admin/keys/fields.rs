@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::admin::check::{self, Limit};
 use crate::admin::patch::{Count, Object, Patch};
 use crate::admin::reply::Refusal;
-use crate::roster::{Bounds, Json, Key, KeyType, ModelBudget, Moment};
+use crate::roster::{Bounds, Json, Key, KeyType, ModelBudget, Moment, Permissions};
 use crate::vocabulary::PicoUsd;
 
 /// What may be said of a key. Absent leaves it as it is, null clears it.
@@ -98,7 +98,7 @@ pub struct KeyFields {
     pub tag_rpm_limit: Patch<Object>,
     /// Carried.
     pub config: Patch<Object>,
-    /// Carried.
+    /// `explain`: whether the header `x-tollgate-explain` is answered. Others are carried.
     pub permissions: Patch<Object>,
     /// Carried.
     pub object_permission: Patch<Object>,
@@ -170,6 +170,9 @@ impl KeyFields {
         check::windows(&self.budget_limits)?;
         check::window("rotation_interval", &self.rotation_interval)?;
         check_models(&self.model_max_budget)?;
+        if self.permissions().is_none() {
+            return Err(Refusal::bad(format_args!("permissions.explain: expected true or false")));
+        }
         if let Some(alias) = self.key_alias.value() {
             check::name("key_alias", alias)?;
         }
@@ -185,6 +188,11 @@ impl KeyFields {
         Ok(())
     }
 
+    /// What `permissions` say; None where a value is not of its type.
+    fn permissions(&self) -> Option<Permissions> {
+        self.permissions.value().map_or_else(|| Some(Permissions::default()), |given| Permissions::read(&given.0).ok())
+    }
+
     /// What is given, kept and shown, and has no effect: a word for each.
     pub fn warnings(&self) -> Vec<String> {
         check::inert([
@@ -195,7 +203,7 @@ impl KeyFields {
             ("access_group_ids", self.access_group_ids.says()),
             ("allowed_passthrough_routes", self.allowed_passthrough_routes.says()),
             ("config", self.config.says()),
-            ("permissions", self.permissions.says()),
+            ("permissions", self.permissions().is_none_or(|known| !known.others.is_empty())),
             ("object_permission", self.object_permission.says()),
             ("router_settings", self.router_settings.says()),
             ("tag_rpm_limit", self.tag_rpm_limit.says()),

@@ -58,6 +58,7 @@ impl Build<'_> {
                 .filter_map(value::network)
                 .collect(),
             region: text(node, "allowed_model_region"),
+            may_explain: node.at("permissions").and_then(|node| truth(node, "explain")).unwrap_or(true),
             tags: names(node, "tags"),
             metadata: node.at("metadata").map(Node::to_json),
             place: format!("{}:{}", node.place.file, node.place.line),

@@ -231,7 +231,7 @@ const VIRTUAL_KEY: &str = "\
     access_group_ids agent_id allowed_cache_controls allowed_passthrough_routes allowed_routes \
     allowed_vector_store_indexes auto_rotate budget_id budget_limits config created_by disable_global_guardrails \
     duration enforced_params guardrails key_name key_type object_permission organization_id \
-    permissions policies project_id prompts rotation_interval router_settings rpm_limit_type send_invite_email \
+    policies project_id prompts rotation_interval router_settings rpm_limit_type send_invite_email \
     spend team_id tpm_limit_type user_id";
 
 /// Prices of other units, in `litellm_params` and `model_info`.

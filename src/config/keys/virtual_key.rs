@@ -97,6 +97,14 @@ pub(super) const KEYS: &[Key] = &[
         "Ask deployments in this region only: `eu`, `us`, or as region_name has it; one without a region is not asked.",
         "eu",
     ),
+    Key::new("virtual_keys[].permissions", Kind::Section, "all", "What the key's requests may ask for.", "{}"),
+    Key::new(
+        "virtual_keys[].permissions.explain",
+        Kind::Bool,
+        "true",
+        "Whether the header `x-tollgate-explain: 1` is answered with the attempts of a request.",
+        "false",
+    ),
     Key::new(
         "virtual_keys[].metadata",
         Kind::Object,
