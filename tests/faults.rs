@@ -16,6 +16,7 @@ use std::time::Duration;
 use support::client::Answer;
 use support::hostile::{Hostile, Play};
 use support::rig::{self, Rig, sum};
+use tollgate::mock::{Options, Server, Tls};
 use tollgate::vocabulary::PicoUsd;
 
 mod support;
@@ -77,6 +78,7 @@ const FAULTS: &[Row] = &[
     //   fault           the mock's knobs                                      ways    alone pair      on        cooled
     row("refused",       &[],                                                  Both,   500, Answered, Answered, No),
     row("no-tls",        &[],                                                  Both,   500, Answered, Answered, No),
+    row("stranger",      &[],                                                  Both,   500, Answered, Answered, No),
     row("hung-up",       &[],                                                  Both,   500, Answered, Answered, No),
     row("reset-first",   &[],                                                  Both,   500, Answered, Answered, No),
     row("reset-head",    &[],                                                  Both,   500, Answered, Answered, No),
@@ -111,6 +113,15 @@ const FAULTS: &[Row] = &[
 /// A token of either side costs a millionth.
 const PRICE: &str = "      input_cost_per_token: 0.000001\n      output_cost_per_token: 0.000001\n";
 
+/// Where the providers are.
+struct Bases<'a> {
+    mock: &'a str,
+    /// Breaks its connections.
+    breaks: &'a str,
+    /// Shows a certificate that nobody vouches for.
+    stranger: &'a str,
+}
+
 impl Row {
     fn ways(&self) -> impl Iterator<Item = bool> {
         let ways: &[bool] = match self.ways {
@@ -121,14 +132,15 @@ impl Row {
         ways.iter().copied()
     }
 
-    fn bad(&self, group: &str, (mock, breaks): (&str, &str), more: &str) -> String {
+    fn bad(&self, group: &str, bases: &Bases<'_>, more: &str) -> String {
         let base = match self.name {
             "refused" => "http://127.0.0.1:1/v1",
-            "no-tls" => &mock.replace("http://", "https://"),
+            "no-tls" => &bases.mock.replace("http://", "https://"),
+            "stranger" => bases.stranger,
             "hung-up" | "reset-first" | "reset-head" | "reset-body" | "reset-role" => {
-                &format!("{breaks}/{}/v1", self.name)
+                &format!("{}/{}/v1", bases.breaks, self.name)
             }
-            _ => mock,
+            _ => bases.mock,
         };
         let headers: String = self.knobs.iter().map(|(knob, value)| format!("x-mock-{knob}: \"{value}\", ")).collect();
         deployment(
@@ -175,16 +187,22 @@ fn breaks() -> Hostile {
     })
 }
 
-fn config(mock: &str, breaks: &str) -> String {
-    let bases = (mock, breaks);
-    let mut list = deployment("good", "good-1", mock, PRICE);
+/// A provider whose certificate is made out for its address, by itself.
+fn stranger() -> Server {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let tls = Tls::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
+    Server::start(Options { tls: Some(tls), ..Options::default() }).unwrap()
+}
+
+fn config(bases: &Bases<'_>) -> String {
+    let mut list = deployment("good", "good-1", bases.mock, PRICE);
     let mut fallbacks = String::new();
     for row in FAULTS {
         for stream in row.ways() {
             list += &row.bad(&group("alone", row, stream), bases, "      num_retries: 0\n");
             let pair = group("pair", row, stream);
             list += &row.bad(&pair, bases, "      order: 1\n");
-            list += &deployment(&pair, &format!("{pair}-good"), mock, &format!("{PRICE}      order: 2\n"));
+            list += &deployment(&pair, &format!("{pair}-good"), bases.mock, &format!("{PRICE}      order: 2\n"));
             let on = group("on", row, stream);
             list += &row.bad(&on, bases, "      num_retries: 0\n");
             fallbacks += &format!("    - {on}: [good]\n");
@@ -208,8 +226,11 @@ fn number(answer: &Answer, header: &str) -> u32 {
 
 #[test]
 fn every_fault_comes_to_what_the_table_says() {
-    let breaks = breaks();
-    let rig = Rig::start("faults", |mock| config(mock, &breaks.url()));
+    let (breaks, stranger) = (breaks(), stranger());
+    let rig = Rig::start("faults", |mock| {
+        let secure = format!("https://{}/v1", stranger.addr());
+        config(&Bases { mock, breaks: &breaks.url(), stranger: &secure })
+    });
     let mut wrong = Vec::new();
     let mut asked = 0;
     for row in FAULTS {
@@ -255,6 +276,7 @@ fn every_fault_comes_to_what_the_table_says() {
     }
     // Those of error-role and reset-role, where nobody else is asked: their streams had begun, so their prompts are charged.
     assert_eq!(begun, 2, "failures that are charged");
+    assert_eq!(stranger.requests().len(), 0, "a request, and a credential, for whom nobody vouches");
     let metrics = rig.metrics();
     for row in FAULTS {
         for stream in row.ways() {
