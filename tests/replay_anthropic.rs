@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -52,49 +51,7 @@ fn first_message(body: &str) -> &str {
 }
 
 fn deployment() -> Deployment {
-    Deployment {
-        id: Arc::from("id"),
-        model_name: Arc::from("m"),
-        provider: Arc::from("anthropic"),
-        model: Arc::from("m"),
-        api_key: None,
-        api_base: None,
-        api_version: None,
-        azure_ad_token: None,
-        vendor: Vec::new(),
-        region: None,
-        organization: None,
-        timeout: None,
-        stream_timeout: None,
-        num_retries: None,
-        rpm: None,
-        tpm: None,
-        max_parallel_requests: None,
-        budget: None,
-        weight_milli: None,
-        order: None,
-        extra_headers: Vec::new(),
-        extra_body: Vec::new(),
-        defaults: Vec::new(),
-        drop_params: None,
-        additional_drop_params: Vec::new(),
-        allowed_openai_params: Vec::new(),
-        mock_response: None,
-        mode: None,
-        base_model: None,
-        health_check_model: None,
-        prices: Vec::new(),
-        max_input_tokens: None,
-        max_output_tokens: None,
-        access_groups: Vec::new(),
-        health_check: true,
-        health_check_timeout: None,
-        cooldown_time: None,
-        tags: Vec::new(),
-        ssl_verify: None,
-        http2: None,
-        place: String::new(),
-    }
+    Deployment::of("m", "anthropic", "m")
 }
 
 // ---- requests ------------------------------------------------------------------------------------------------------

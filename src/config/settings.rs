@@ -198,6 +198,53 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// A model at a provider, and nothing else that is said of it; `model_name` is its id, too.
+    pub fn of(model_name: &str, provider: &str, model: &str) -> Self {
+        Self {
+            id: model_name.into(),
+            model_name: model_name.into(),
+            provider: provider.into(),
+            model: model.into(),
+            api_key: None,
+            api_base: None,
+            api_version: None,
+            azure_ad_token: None,
+            vendor: Vec::new(),
+            region: None,
+            organization: None,
+            timeout: None,
+            stream_timeout: None,
+            num_retries: None,
+            rpm: None,
+            tpm: None,
+            max_parallel_requests: None,
+            budget: None,
+            weight_milli: None,
+            order: None,
+            cooldown_time: None,
+            tags: Vec::new(),
+            extra_headers: Vec::new(),
+            extra_body: Vec::new(),
+            defaults: Vec::new(),
+            drop_params: None,
+            additional_drop_params: Vec::new(),
+            allowed_openai_params: Vec::new(),
+            mock_response: None,
+            mode: None,
+            base_model: None,
+            prices: Vec::new(),
+            max_input_tokens: None,
+            max_output_tokens: None,
+            access_groups: Vec::new(),
+            health_check: true,
+            health_check_model: None,
+            health_check_timeout: None,
+            ssl_verify: None,
+            http2: None,
+            place: String::new(),
+        }
+    }
+
     /// A key that means something to this provider only, or the first of these environment variables that is not empty.
     pub fn vendor(&self, name: &str, variables: &[&str]) -> Option<Secret> {
         let given = self.vendor.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());

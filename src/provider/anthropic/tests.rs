@@ -4,8 +4,6 @@ mod place;
 mod request;
 mod stream;
 
-use std::sync::Arc;
-
 use crate::chat::{Delta, Sink};
 use crate::config::Deployment;
 use crate::vocabulary::Secret;
@@ -13,47 +11,9 @@ use crate::vocabulary::Secret;
 /// A deployment with this key and base.
 fn deployment(model: &str, key: Option<&str>, base: Option<&str>) -> Deployment {
     Deployment {
-        id: Arc::from("id"),
-        model_name: Arc::from("m"),
-        provider: Arc::from("anthropic"),
-        model: Arc::from(model),
         api_key: key.map(Secret::new),
         api_base: base.map(str::to_owned),
-        api_version: None,
-        azure_ad_token: None,
-        vendor: Vec::new(),
-        region: None,
-        organization: None,
-        timeout: None,
-        stream_timeout: None,
-        num_retries: None,
-        rpm: None,
-        tpm: None,
-        max_parallel_requests: None,
-        budget: None,
-        weight_milli: None,
-        order: None,
-        cooldown_time: None,
-        tags: Vec::new(),
-        extra_headers: Vec::new(),
-        extra_body: Vec::new(),
-        defaults: Vec::new(),
-        drop_params: None,
-        additional_drop_params: Vec::new(),
-        allowed_openai_params: Vec::new(),
-        mock_response: None,
-        mode: None,
-        base_model: None,
-        health_check_model: None,
-        prices: Vec::new(),
-        max_input_tokens: None,
-        max_output_tokens: None,
-        access_groups: Vec::new(),
-        health_check: true,
-        health_check_timeout: None,
-        ssl_verify: None,
-        http2: None,
-        place: String::new(),
+        ..Deployment::of("m", "anthropic", model)
     }
 }
 

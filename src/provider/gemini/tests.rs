@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -14,49 +12,7 @@ use crate::vocabulary::{Fault, Metered};
 use super::*;
 
 pub(in crate::provider) fn deployment() -> Deployment {
-    Deployment {
-        id: Arc::from("d"),
-        model_name: Arc::from("m"),
-        provider: Arc::from("gemini"),
-        model: Arc::from("m"),
-        api_key: None,
-        api_base: None,
-        api_version: None,
-        azure_ad_token: None,
-        vendor: Vec::new(),
-        region: None,
-        organization: None,
-        timeout: None,
-        stream_timeout: None,
-        num_retries: None,
-        rpm: None,
-        tpm: None,
-        max_parallel_requests: None,
-        budget: None,
-        weight_milli: None,
-        order: None,
-        cooldown_time: None,
-        tags: Vec::new(),
-        extra_headers: Vec::new(),
-        extra_body: Vec::new(),
-        defaults: Vec::new(),
-        drop_params: None,
-        additional_drop_params: Vec::new(),
-        allowed_openai_params: Vec::new(),
-        mock_response: None,
-        mode: None,
-        base_model: None,
-        health_check_model: None,
-        prices: Vec::new(),
-        max_input_tokens: None,
-        max_output_tokens: None,
-        access_groups: Vec::new(),
-        health_check: true,
-        health_check_timeout: None,
-        ssl_verify: None,
-        http2: None,
-        place: String::new(),
-    }
+    Deployment::of("m", "gemini", "m")
 }
 
 fn raw(text: &str) -> Raw<'_> {
