@@ -11,8 +11,11 @@ use crate::vocabulary::{Fault, Kind};
 
 /// For every so many bytes that arrive, the deadline moves by a second: slow links may upload, drips may not.
 const BYTES_PER_SECOND_MIN: usize = 64 * 1024;
-/// Read from a request that is refused in any case, so that a client that is still sending gets to read the answer.
-const DISCARD_BYTES_MAX: usize = 64 * 1024;
+/// What is thrown away of a request that is refused in any case, so that a client that is still sending gets to read the
+/// answer: more than the largest body that is taken by default, for so long, and while it goes on sending.
+const DISCARD_BYTES_MAX: usize = 64 * 1024 * 1024;
+const DISCARD_TIME_MAX: Duration = Duration::from_secs(10);
+const DISCARD_GAP_MAX: Duration = Duration::from_millis(500);
 
 /// Bounds on one body.
 pub(super) struct Limits {
@@ -87,12 +90,14 @@ async fn next(
     }
 }
 
-/// Reads on a little, so that closing the connection does not take the answer from a client that is still sending.
+/// Reads on and throws away, after the answer: closing the connection with bytes unread would take the answer from a client
+/// that is still sending (RFC 9112, 9.6).
 pub(super) async fn discard(session: &mut ServerSession) {
+    let until = Instant::now() + DISCARD_TIME_MAX;
     let mut read = 0;
-    let patience = Duration::from_millis(100);
     while read < DISCARD_BYTES_MAX {
-        match tokio::time::timeout(patience, session.read_request_body()).await {
+        let gap = until.min(Instant::now() + DISCARD_GAP_MAX);
+        match tokio::time::timeout_at(gap, session.read_request_body()).await {
             Ok(Ok(Some(chunk))) => read += chunk.len(),
             _ => return,
         }

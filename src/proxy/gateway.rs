@@ -184,17 +184,18 @@ impl Gateway {
         let status_of_budget = self.gate.world().settings.budget_exceeded_status;
         let (head, body) = Answer::refusal(&refused, status_of_budget);
         let gone = refused.fault.kind == Kind::ClientGone;
+        let slow = refused.fault.kind == Kind::ClientTimeout;
         let unread = !session.downstream_session.is_body_done();
         let (status, length) = (head.status, body.len() as u64);
         if unread {
             session.set_keepalive(None);
         }
         let written = if gone { Ok(()) } else { head.write(&mut session.downstream_session, body).await };
-        if unread && !gone {
-            body::discard(&mut session.downstream_session).await;
-        }
         let ending = if gone { Ending::ClientGone } else { Ending::Refused };
         refused.close(if gone { 499 } else { status }, if gone { 0 } else { length }, ending, self.now());
+        if unread && !gone && !slow {
+            body::discard(&mut session.downstream_session).await;
+        }
         written
     }
 
