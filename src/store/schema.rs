@@ -1,10 +1,14 @@
 //! The database: opened, and brought to the form that this version knows.
 
-use std::path::Path;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use super::directory::{self, OWNER_ONLY_FILE};
 use super::session::Session;
 use super::{Durability, FILE, StoreError};
 
@@ -18,6 +22,8 @@ const STEPS: [&str; 4] = [
 ];
 /// How long another process' commit is waited for.
 const BUSY: Duration = Duration::from_secs(5);
+/// A database while it is made, before it has its name.
+const NEW: &str = "tollgate.db-new";
 /// Says in the file's head whose it is: "Toll".
 const APPLICATION: i32 = 0x546f_6c6c;
 
@@ -25,6 +31,9 @@ const APPLICATION: i32 = 0x546f_6c6c;
 pub(super) fn open(directory: &Path, durability: Durability) -> Result<Connection, StoreError> {
     let path = directory.join(FILE);
     let failed = |error: rusqlite::Error| StoreError::new(format!("{}: {}", path.display(), told(&error)));
+    if is_blank(&path) {
+        create(&directory.join(NEW), &path)?;
+    }
     let mut connection = Connection::open(&path).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
@@ -35,6 +44,47 @@ pub(super) fn open(directory: &Path, durability: Durability) -> Result<Connectio
         Ok(Some(newer)) => Err(StoreError::new(newer_than_known(&path, newer))),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Whether there is nothing in the file, nor in one beside it that belongs to it.
+fn is_blank(path: &Path) -> bool {
+    let blank = fs::metadata(path).is_ok_and(|file| file.len() == 0);
+    blank && ["-wal", "-journal"].iter().all(|of| !beside(path, of).exists())
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Makes a database under another name and gives it its own once it is whole and on disk: forced there once, where SQLite
+/// would force each of its steps. The new name is forced there with the first commit.
+fn create(new: &Path, path: &Path) -> Result<(), StoreError> {
+    let unmade = |error: io::Error| {
+        StoreError::new(format!("{}: cannot be made: {error}; {}", new.display(), directory::advice(&error)))
+    };
+    // What a process left that was ended in the middle of this.
+    for left in ["", "-wal", "-shm"].map(|of| beside(new, of)) {
+        match fs::remove_file(&left) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unmade(error)),
+            _ => {}
+        }
+    }
+    OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY_FILE).open(new).map_err(unmade)?;
+    fill(new).map_err(|error| StoreError::new(format!("{}: {}", new.display(), told(&error))))?;
+    File::open(new).and_then(|file| file.sync_all()).map_err(unmade)?;
+    fs::rename(new, path).map_err(unmade)
+}
+
+fn fill(new: &Path) -> rusqlite::Result<()> {
+    let mut connection = Connection::open(new)?;
+    for (name, value) in [("locking_mode", "EXCLUSIVE"), ("synchronous", "OFF"), ("journal_mode", "MEMORY")] {
+        connection.pragma_update(None, name, value)?;
+    }
+    migrate(&mut connection)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.close().map_err(|(_, error)| error)
 }
 
 /// A session on it.
