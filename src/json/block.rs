@@ -3,7 +3,9 @@
 use wide::{CmpEq, CmpLt, i8x16};
 
 /// How many bytes are looked at at once.
-pub(super) const BYTES: usize = 16;
+const BYTES: usize = 16;
+/// How many bytes of a string are looked at before the next step is decided.
+pub(super) const STRIDE: usize = 2 * BYTES;
 
 /// A kind of byte.
 pub(super) trait Kind: Copy {
@@ -36,13 +38,15 @@ pub(super) fn find(body: &[u8], mut at: usize, kind: impl Kind) -> usize {
     at + rest.iter().position(|byte| kind.has(*byte)).unwrap_or(rest.len())
 }
 
-/// The first stop in a block that is not an escape of two bytes, both of them in the block.
+/// The first stop in a stride that is not an escape of two bytes, both of them in it.
 #[inline]
-pub(super) fn after_escapes(block: &[u8; BYTES]) -> Option<usize> {
-    let mut mask = Stop::<true>.mask(block);
+pub(super) fn after_escapes(stride: &[u8; STRIDE]) -> Option<usize> {
+    let (blocks, _none) = stride.as_chunks::<BYTES>();
+    let mut mask = blocks.iter().rev().fold(0, |mask, block| mask << BYTES | Stop::<true>.mask(block));
     while mask != 0 {
         let place = mask.trailing_zeros() as usize;
-        let escapes = block[place % BYTES] == b'\\' && block.get(place + 1).is_some_and(|letter| is_escaped(*letter));
+        let escapes =
+            stride[place % STRIDE] == b'\\' && stride.get(place + 1).is_some_and(|letter| is_escaped(*letter));
         if !escapes {
             return Some(place);
         }
@@ -142,21 +146,27 @@ mod tests {
     }
 
     #[test]
-    fn escapes_within_a_block_are_stepped_over() {
-        for (block, place) in [
+    fn escapes_within_a_stride_are_stepped_over() {
+        for (part, place) in [
             (b"0123456789abcdef", None),
             (br#"\n\"\\\/89abcdef"#, None),
             (br#"\n\"\\"789abcdef"#, Some(6)),
             (br#"01234\u00e9bcdef"#, Some(5)),
-            (br#"0123456789abcde\"#, Some(15)),
             (br#"0123456789abcd\""#, None),
             (br#"\\\\\\\\\\\\\\\\"#, None),
             (br#"\x"3456789abcdef"#, Some(0)),
             (b"0123\n56789abcdef", Some(4)),
             (b"\xc3\xa923456789abcdef", Some(0)),
         ] {
-            assert_eq!(after_escapes(block), place, "{}", String::from_utf8_lossy(block));
+            let shown = String::from_utf8_lossy(part);
+            for (before, after) in [(&b""[..], &b"0123456789abcdef"[..]), (b"0123456789abcdef", b"")] {
+                let stride: [u8; STRIDE] = [before, part, after].concat().try_into().unwrap();
+                assert_eq!(after_escapes(&stride), place.map(|place| place + before.len()), "{shown}");
+            }
         }
+        // Its second byte is in the next stride, or in the next block of this one.
+        assert_eq!(after_escapes(br#"0123456789abcdef0123456789abcde\"#), Some(31));
+        assert_eq!(after_escapes(br#"0123456789abcde\n123456789abcdef"#), None);
     }
 
     #[test]

@@ -18,11 +18,11 @@ pub(super) fn space(body: &[u8], mut at: usize) -> usize {
 /// Skips a string whose opening quote stands before `at`; answers the place after the closing quote.
 #[inline]
 pub(super) fn string(body: &[u8], mut at: usize) -> Lexed {
-    // Prompts are full of escaped quotes and line ends: those are stepped over without looking at their block again.
-    while let Some(block) = body.get(at..).and_then(<[u8]>::first_chunk::<{ block::BYTES }>) {
-        at = match block::after_escapes(block) {
-            None => at + block::BYTES,
-            Some(place) if block.get(place) == Some(&b'"') => return Ok(at + place + 1),
+    // Prompts are full of escaped quotes and line ends: those are stepped over without looking at their stride again.
+    while let Some(stride) = body.get(at..).and_then(<[u8]>::first_chunk::<{ block::STRIDE }>) {
+        at = match block::after_escapes(stride) {
+            None => at + block::STRIDE,
+            Some(place) if stride.get(place) == Some(&b'"') => return Ok(at + place + 1),
             Some(place) => stop(body, at + place)?,
         };
     }
