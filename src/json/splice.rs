@@ -1,7 +1,7 @@
 //! Editing a scanned body in place: what is not edited is the client's own bytes.
 
 use bytes::{Bytes, BytesMut};
-use memchr::memmem;
+use memchr::memmem::Finder;
 use smallvec::SmallVec;
 
 use super::scan::{Document, Span};
@@ -101,14 +101,15 @@ impl Segments {
         Self::whole(self.to_bytes())
     }
 
-    /// Whether these bytes occur, also where one piece goes on in the next.
-    pub fn contains(&self, needle: &[u8]) -> bool {
+    /// Whether what this looks for occurs, also where one piece goes on in the next.
+    pub fn contains(&self, finder: &Finder<'_>) -> bool {
+        let needle = finder.needle();
         let mut seam = Vec::new();
         self.parts.iter().any(|part| {
             if !seam.is_empty() {
                 seam.extend_from_slice(part.get(..needle.len().min(part.len())).unwrap_or_default());
             }
-            let found = memmem::find(&seam, needle).or_else(|| memmem::find(part, needle)).is_some();
+            let found = finder.find(&seam).or_else(|| finder.find(part)).is_some();
             // A piece that is shorter than what is looked for is a part of the seam only.
             if part.len() >= needle.len() {
                 seam.clear();

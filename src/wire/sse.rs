@@ -82,6 +82,9 @@ impl Decoder {
         if let Some(event) = self.stray_line_feed() {
             return Ok(Some(event));
         }
+        if let Some(event) = self.usual_event() {
+            return Ok(Some(event));
+        }
         let start = self.at;
         let end = self.lines.event_end(&self.chunk, start);
         self.at = end.unwrap_or(self.chunk.len());
@@ -95,6 +98,24 @@ impl Decoder {
         }
         self.held.extend_from_slice(self.chunk.get(start..self.at).unwrap_or_default());
         Ok(end.map(|_| self.read_held()))
+    }
+
+    /// An event as nearly all are: one line of data and the blank one, whole in this chunk. None: it is looked at more closely.
+    fn usual_event(&mut self) -> Option<Event> {
+        const FIELD: &[u8] = b"data: ";
+        if self.failed || !self.held.is_empty() || !self.lines.is_at_start() {
+            return None;
+        }
+        let line = self.chunk.get(self.at..)?.strip_prefix(FIELD)?;
+        let length = memchr::memchr2(b'\n', b'\r', line)?;
+        let (data, end) = (self.at + FIELD.len(), self.at + FIELD.len() + length + 2);
+        if !line.get(length..)?.starts_with(b"\n\n") || end - self.at > self.bytes_max {
+            return None;
+        }
+        let place = std::mem::replace(&mut self.at, end)..end;
+        self.begun = true;
+        let data = Some(self.chunk.slice(data..data + length));
+        Some(Event { data, data_at: Some(FIELD.len()), ..Event::blank(self.chunk.slice(place.clone()), Some(place)) })
     }
 
     /// Ends the stream: what was not ended by a blank line, as an event whose `raw` may stop anywhere.
@@ -145,6 +166,10 @@ impl Default for Lines {
 }
 
 impl Lines {
+    fn is_at_start(&self) -> bool {
+        self.blank && !self.after_return
+    }
+
     /// The place after the blank line that ends the event, if it is there.
     fn event_end(&mut self, bytes: &[u8], mut at: usize) -> Option<usize> {
         loop {

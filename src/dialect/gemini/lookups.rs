@@ -1,16 +1,17 @@
 //! What a grounded answer looked up: searches of the web and questions to a map, each charged for beside its tokens.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::memmem::Finder;
 
 use crate::vocabulary::Lookups;
 
 use super::object::as_value;
 use super::reply::{Grounding, Response};
 
-/// The member that tells of it.
-pub(super) const MEMBER: &[u8] = b"\"groundingMetadata\"";
+/// Finds the member that tells of it.
+pub(super) static MEMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"groundingMetadata\""));
 /// The most queries that are told apart: whoever asks more has paid for these.
 const QUERIES_MAX: usize = 1024;
 
@@ -49,7 +50,7 @@ impl LookedUp {
 /// What a whole answer looked up.
 pub(super) fn of_answer(answer: &[u8]) -> Lookups {
     let mut looked_up = LookedUp::default();
-    if memmem::find(answer, MEMBER).is_some() {
+    if MEMBER.find(answer).is_some() {
         let response: Response<'_> = serde_json::from_slice(answer).unwrap_or_default();
         let told = response.candidates.into_iter().flatten().filter_map(|candidate| candidate.grounding_metadata);
         told.filter_map(as_value).for_each(|grounding| looked_up.note(&grounding));

@@ -80,7 +80,7 @@ impl Dialect for Gemini {
     }
 
     fn lookups(&self, answer: &Segments) -> Lookups {
-        match answer.contains(lookups::MEMBER) {
+        match answer.contains(&lookups::MEMBER) {
             true => lookups::of_answer(&answer.to_bytes()),
             false => Lookups::default(),
         }

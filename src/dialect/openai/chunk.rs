@@ -72,22 +72,6 @@ impl Chunk {
         }
     }
 
-    /// The same members at other places, around other texts.
-    pub(super) fn moved(&self, to: impl Fn(u32) -> u32, text: Option<Span>, noise: Option<Span>) -> Self {
-        let span = |Span { start, end }| Span { start: to(start), end: to(end) };
-        let usage = self.usage.map(|Member { key, value }| Member { key: span(key), value: span(value) });
-        Self {
-            model: self.model.map(span),
-            usage,
-            before_usage: self.before_usage.map(&to),
-            after_usage: self.after_usage.map(&to),
-            x_groq: self.x_groq.map(span),
-            text,
-            noise,
-            ..*self
-        }
-    }
-
     /// Whether it tells the usage and nothing that a client without interest in usage would miss.
     pub(super) fn is_only_usage(&self, data: &[u8]) -> bool {
         let usage = self.usage.and_then(|usage| json::kind(usage.value.of(data)));
@@ -114,13 +98,22 @@ impl Chunk {
     /// Writes the event with the new model and without the usage that was left in.
     pub(super) fn edit(&self, event: &sse::Event, model: Option<&[u8]>, outlet: &mut Outlet) {
         let Some(data) = event.data.as_deref() else { return outlet.keep(event) };
-        let mut edits: [Option<(Span, &[u8])>; 2] = [self.new_model(data, model), self.usage_cut()];
-        edits.sort_by_key(|edit| edit.map(|(span, _)| span.start));
-        let edits = edits.into_iter().flatten();
+        let edits = self.edits(data, model);
         match event.data_at {
             Some(offset) => outlet.splice(event, offset, edits),
             None => outlet.rewrite(event, data, edits),
         }
+    }
+
+    /// What is put in the place of what, in order.
+    pub(super) fn edits<'a>(
+        &self,
+        data: &[u8],
+        model: Option<&'a [u8]>,
+    ) -> impl Iterator<Item = (Span, &'a [u8])> + use<'a> {
+        let mut edits: [Option<(Span, &'a [u8])>; 2] = [self.new_model(data, model), self.usage_cut()];
+        edits.sort_by_key(|edit| edit.map(|(span, _)| span.start));
+        edits.into_iter().flatten()
     }
 
     fn usage_cut(&self) -> Option<(Span, &'static [u8])> {

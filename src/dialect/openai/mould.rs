@@ -1,11 +1,13 @@
-//! The last chunk as a mould for the next: most chunks of a stream differ in one text, and what is the same as before need
-//! not be read again.
+//! The last chunk as a mould for the next: most chunks of a stream differ in one text. What is the same as before need not be
+//! read again, nor edited again.
 
 use smallvec::SmallVec;
 
 use crate::json::{self, Cursor, Span};
+use crate::wire::sse;
 
 use super::chunk::Chunk;
+use super::outlet::Outlet;
 
 /// The longest chunk that is kept.
 const BYTES_MAX: usize = 4 * 1024;
@@ -18,25 +20,28 @@ pub(super) struct Mould {
     data: Vec<u8>,
     /// The insides of strings, in order.
     holes: SmallVec<[Span; 2]>,
-    chunk: Chunk,
+    /// Which of them holds the text of the answer.
+    text: usize,
+    /// What is sent around the texts, where that is not what came.
+    around: Option<SmallVec<[Vec<u8>; 3]>>,
     misses: u8,
 }
 
+/// The insides of strings that stand in a chunk where the mould has its holes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Filled {
+    /// The text of the answer.
+    pub(super) text: Span,
+    all: SmallVec<[Span; 2]>,
+}
+
 impl Mould {
-    /// Reads a chunk that is the kept one but for its texts, and says where the text of the answer lies in it. What is equal
-    /// byte for byte up to the opening quote of a string, and again from its closing quote on, has the same members.
-    pub(super) fn read(&mut self, data: &[u8]) -> Option<(Chunk, Span)> {
-        let filled = self.fill(data)?;
+    /// Reads a chunk that is the kept one but for its texts. What is equal byte for byte up to the opening quote of a string,
+    /// and again from its closing quote on, has the same members.
+    pub(super) fn read(&mut self, data: &[u8]) -> Option<Filled> {
+        let all = self.fill(data)?;
         self.misses = 0;
-        let pairs = || self.holes.iter().zip(&filled);
-        // What stands behind a hole moves by what that grew or shrank.
-        let moved = |at: u32| {
-            let before = pairs().filter(|(hole, _)| hole.start < at);
-            before.fold(at, |at, (hole, new)| (at + (new.end - new.start)) - (hole.end - hole.start))
-        };
-        let now = |was: Option<Span>| pairs().find(|(hole, _)| Some(**hole) == was).map(|(_, new)| *new);
-        let (text, noise) = (now(self.chunk.text), now(self.chunk.noise));
-        Some((self.chunk.moved(moved, text, noise), text?))
+        Some(Filled { text: *all.get(self.text)?, all })
     }
 
     fn fill(&self, data: &[u8]) -> Option<SmallVec<[Span; 2]>> {
@@ -55,8 +60,23 @@ impl Mould {
         (data.get(at..)? == self.data.get(done..)? && !filled.is_empty()).then_some(filled)
     }
 
-    /// Keeps a chunk that had to be read, if nothing is in it but one text and what is the same in every chunk.
-    pub(super) fn keep(&mut self, data: &[u8], chunk: &Chunk) {
+    /// Whether a chunk that fits goes on as it came.
+    pub(super) fn is_unedited(&self) -> bool {
+        self.around.is_none()
+    }
+
+    /// Writes an event whose data, at this offset, fits, edited as the kept chunk was.
+    pub(super) fn write(&self, filled: &Filled, event: &sse::Event, offset: usize, outlet: &mut Outlet) {
+        let data = event.data.as_deref().unwrap_or_default();
+        let texts = filled.all.iter().map(|text| text.of(data)).chain([&b""[..]]);
+        let around = self.around.iter().flatten().map(Vec::as_slice);
+        let (head, tail) = (event.raw.get(..offset), event.raw.get(offset + data.len()..));
+        outlet.put_all(head.into_iter().chain(around.zip(texts).flat_map(<[_; 2]>::from)).chain(tail));
+    }
+
+    /// Keeps a chunk that had to be read, with what was edited in it, if nothing is in it but one text and what is the same in
+    /// every chunk.
+    pub(super) fn keep<'a>(&mut self, data: &[u8], chunk: &Chunk, edits: impl Iterator<Item = (Span, &'a [u8])>) {
         self.holes.clear();
         if self.misses == MISSES_MAX || data.len() > BYTES_MAX || !chunk.is_usual(data) {
             return;
@@ -64,10 +84,32 @@ impl Mould {
         self.misses += 1;
         self.holes.extend(chunk.text.into_iter().chain(chunk.noise));
         self.holes.sort_unstable_by_key(|hole| hole.start);
+        self.text = self.holes.iter().position(|hole| Some(*hole) == chunk.text).unwrap_or(0);
         self.data.clear();
         self.data.extend_from_slice(data);
-        self.chunk = *chunk;
+        self.around = around(data, &self.holes, edits.collect());
     }
+}
+
+/// What stands around the holes once it is edited; None where nothing is. Holes lie within strings, edits cover whole values.
+fn around(data: &[u8], holes: &[Span], edits: SmallVec<[(Span, &[u8]); 2]>) -> Option<SmallVec<[Vec<u8>; 3]>> {
+    if edits.is_empty() {
+        return None;
+    }
+    let (mut parts, mut part, mut done) = (SmallVec::new(), Vec::new(), 0);
+    let mut edits = edits.into_iter().peekable();
+    for end in holes.iter().map(|hole| hole.start).chain([u32::MAX]) {
+        while let Some((span, with)) = edits.next_if(|(span, _)| span.start < end) {
+            part.extend_from_slice(data.get(done..span.start as usize)?);
+            part.extend_from_slice(with);
+            done = span.end as usize;
+        }
+        let rest = data.get(done..)?;
+        part.extend_from_slice(rest.get(..(end as usize).saturating_sub(done)).unwrap_or(rest));
+        parts.push(std::mem::take(&mut part));
+        done = holes.iter().find(|hole| hole.start == end).map_or(data.len(), |hole| hole.end as usize);
+    }
+    Some(parts)
 }
 
 impl Chunk {
@@ -80,6 +122,7 @@ impl Chunk {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
@@ -90,21 +133,50 @@ mod tests {
         Chunk::read(data.as_bytes(), &mut produced).map(|chunk| (chunk, produced))
     }
 
-    /// A chunk, and the text that was seen of it.
-    type Seen = Option<(Chunk, String)>;
+    const MODEL: Option<&[u8]> = Some(b"\"mine\"");
+
+    /// What is sent for a chunk, and the text that was seen of it.
+    type Seen = Option<(Option<Bytes>, String)>;
+
+    /// The chunk as it is edited: without `"usage":null`.
+    fn cut(chunk: &Chunk, data: &str) -> Chunk {
+        let mut chunk = *chunk;
+        chunk.forget_null_usage_unless(true, data.as_bytes());
+        chunk
+    }
 
     /// What a mould of the first chunk makes of the second, beside what reading it makes of it.
     fn both(first: &str, second: &str) -> (Seen, Seen) {
         let mut mould = Mould::default();
         if let Some((chunk, _)) = read(first) {
-            mould.keep(first.as_bytes(), &chunk);
+            mould.keep(first.as_bytes(), &chunk, cut(&chunk, first).edits(first.as_bytes(), MODEL));
         }
-        let moulded = mould.read(second.as_bytes()).map(|(chunk, text)| {
+        let mut decoder = sse::Decoder::new(sse::EVENT_BYTES_MAX);
+        decoder.push(format!("data: {second}\n\n").into());
+        let event = decoder.next_event().unwrap().unwrap();
+        let sent = |write: &dyn Fn(&mut Outlet)| {
+            let mut outlet = Outlet::new(event.raw.clone());
+            write(&mut outlet);
+            outlet.end()
+        };
+        let moulded = mould.read(second.as_bytes()).map(|filled| {
             let mut produced = Produced::default();
-            produced.add_inside(text.of(second.as_bytes()));
-            (chunk, produced.sample)
+            produced.add_inside(filled.text.of(second.as_bytes()));
+            let write = |outlet: &mut Outlet| match mould.is_unedited() {
+                true => outlet.keep(&event),
+                false => mould.write(&filled, &event, event.data_at.unwrap(), outlet),
+            };
+            (sent(&write), produced.sample)
         });
-        (moulded, read(second).map(|(chunk, produced)| (chunk, produced.sample)))
+        let read = read(second).map(|(chunk, produced)| {
+            let chunk = cut(&chunk, second);
+            let write = |outlet: &mut Outlet| match chunk.needs_edit(second.as_bytes(), MODEL) {
+                true => chunk.edit(&event, MODEL, outlet),
+                false => outlet.keep(&event),
+            };
+            (sent(&write), produced.sample)
+        });
+        (moulded, read)
     }
 
     fn chunk(text: &str, noise: &str) -> String {
@@ -116,9 +188,12 @@ mod tests {
 
     #[test]
     fn the_usual_chunk_fits_whatever_its_texts() {
-        for first in [chunk("Hello", "xyz"), chunk("", "")] {
+        let named = |text: &str, noise: &str| chunk(text, noise).replace("\"up\"", "\"mine\"");
+        let nothing_to_cut = |text: &str, noise: &str| named(text, noise).replace(",\"usage\":null", "");
+        let forms: [&dyn Fn(&str, &str) -> String; 3] = [&chunk, &named, &nothing_to_cut];
+        for (form, first) in forms.iter().flat_map(|form| [(form, form("Hello", "xyz")), (form, form("", ""))]) {
             for (text, noise) in [("", ""), (" a longer text", "x"), ("\\\"\\u00e9\\\\", "\\n"), ("\u{1f600}", "zz")] {
-                let (moulded, read) = both(&first, &chunk(text, noise));
+                let (moulded, read) = both(&first, &form(text, noise));
                 assert!(moulded.is_some(), "{text}");
                 assert_eq!(moulded, read, "{text}");
             }
@@ -166,7 +241,7 @@ mod tests {
         for number in 0..20 {
             let data = format!("{{\"id\":{number},\"choices\":[{{\"delta\":{{\"content\":\"a\"}}}}]}}");
             assert_eq!(mould.read(data.as_bytes()), None);
-            mould.keep(data.as_bytes(), &read(&data).unwrap().0);
+            mould.keep(data.as_bytes(), &read(&data).unwrap().0, std::iter::empty());
             assert_eq!(mould.holes.is_empty(), number >= u32::from(MISSES_MAX));
         }
     }

@@ -50,6 +50,13 @@ impl Outlet {
         self.copied.extend_from_slice(bytes);
     }
 
+    /// Sends several pieces of other bytes.
+    pub(in crate::dialect) fn put_all<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) {
+        self.flush();
+        self.reserve();
+        pieces.for_each(|piece| self.copied.extend_from_slice(piece));
+    }
+
     fn flush(&mut self) {
         if !self.run.is_empty() {
             self.reserve();

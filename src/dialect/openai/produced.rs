@@ -1,7 +1,5 @@
 //! What a model wrote, kept for counting tokens where the provider reports none.
 
-use memchr::memmem;
-
 use crate::chat::{PRODUCED_SAMPLE_BYTES_MAX, Produced};
 use crate::json::{self, Cursor, Span};
 
@@ -92,7 +90,7 @@ impl Produced {
                 }
                 b"\"annotations\"" => {
                     let annotations = cursor.skip()?.of(cursor.text());
-                    choices.cites |= memmem::find(annotations, CITATION).is_some();
+                    choices.cites |= CITATION.find(annotations).is_some();
                 }
                 _ => cursor.skip().map(|_| ())?,
             }

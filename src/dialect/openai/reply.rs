@@ -1,8 +1,10 @@
 //! A reply that is one JSON object: forwarded with another `model`, metered in the same pass.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
+use memchr::memmem::Finder;
 
 use crate::dialect;
 use crate::json::{self, Cursor, Found, Segments, Tail};
@@ -17,8 +19,8 @@ pub const REPLY_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// The longest reply that is read once more for its text when it reports no usage, in bytes.
 const PRODUCED_FROM_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// The `type` of an annotation that names a page of the web.
-pub(crate) const CITATION: &[u8] = b"\"url_citation\"";
+/// Finds the `type` of an annotation that names a page of the web.
+pub(crate) static CITATION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"url_citation\""));
 
 /// The reply is longer than [`REPLY_BYTES_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +135,7 @@ impl JsonReply {
                 _ => {}
             }
         }
-        if self.endpoint == Endpoint::ChatCompletions && self.held.contains(CITATION) {
+        if self.endpoint == Endpoint::ChatCompletions && self.held.contains(&CITATION) {
             counts.cites();
         }
         counts.metered(self.endpoint)

@@ -9,7 +9,7 @@ use crate::vocabulary::{Metered, Secret};
 use crate::wire::sse;
 
 use super::chunk::Chunk;
-use super::mould::Mould;
+use super::mould::{Filled, Mould};
 use super::outlet::Outlet;
 use super::usage::Counts;
 use super::{Endpoint, Produced, StreamEnd, error};
@@ -64,6 +64,8 @@ enum Fate {
     Hide,
     Rewrite(Bytes),
     Edit(Chunk),
+    /// As the chunk before was edited; the data begins at this offset.
+    Mould(Filled, usize),
 }
 
 impl StreamReply {
@@ -104,6 +106,7 @@ impl StreamReply {
             Fate::Keep => outlet.keep(event),
             Fate::Rewrite(raw) => outlet.put(&raw),
             Fate::Edit(chunk) => chunk.edit(event, self.options.model_json.as_deref(), outlet),
+            Fate::Mould(filled, offset) => self.mould.write(&filled, event, offset, outlet),
         }
     }
 
@@ -114,6 +117,11 @@ impl StreamReply {
             return Fate::Keep;
         }
         self.progress.events += 1;
+        if let (Some(offset), None) = (event.data_at, &event.name)
+            && let Some(fate) = self.fate_of_usual(data, offset)
+        {
+            return fate;
+        }
         let said = self.produced.bytes;
         let Some(mut chunk) = self.read(data) else { return self.unread(event) };
         self.progress.content_seen |= self.produced.bytes > said;
@@ -131,13 +139,19 @@ impl StreamReply {
         if chunk.needs_edit(data, self.options.model_json.as_deref()) { Fate::Edit(chunk) } else { Fate::Keep }
     }
 
+    /// What to do with a chunk that is like the last but for its texts: it has nothing to meter and is no end.
+    fn fate_of_usual(&mut self, data: &[u8], offset: usize) -> Option<Fate> {
+        let filled = self.mould.read(data)?;
+        self.produced.add_inside(filled.text.of(data));
+        self.progress.content_seen |= filled.text.end > filled.text.start;
+        Some(if self.mould.is_unedited() { Fate::Keep } else { Fate::Mould(filled, offset) })
+    }
+
     fn read(&mut self, data: &[u8]) -> Option<Chunk> {
-        if let Some((chunk, text)) = self.mould.read(data) {
-            self.produced.add_inside(text.of(data));
-            return Some(chunk);
-        }
         let chunk = Chunk::read(data, &mut self.produced)?;
-        self.mould.keep(data, &chunk);
+        let mut edited = chunk;
+        edited.forget_null_usage_unless(self.options.cut_null_usage, data);
+        self.mould.keep(data, &chunk, edited.edits(data, self.options.model_json.as_deref()));
         Some(chunk)
     }
 

@@ -1,10 +1,16 @@
 //! Searches of the web that an answer of the Responses API made: no count of its usage tells of them.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::chat::Raw;
 use crate::json;
 
 /// What an item that tells of a search is called.
-pub(super) const CALL: &str = "\"web_search_call\"";
+const CALL: &str = "\"web_search_call\"";
+/// Finds it.
+pub(super) static CALLS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(CALL));
 
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
@@ -41,7 +47,7 @@ struct Item<'a> {
 /// How many searches a response is charged for: as it says itself, else each call that searched. Opening a page that was
 /// found, and looking for words in it, is none.
 pub(super) fn searches(response: &[u8]) -> u64 {
-    if memchr::memmem::find(response, CALL.as_bytes()).is_none() {
+    if CALLS.find(response).is_none() {
         return 0;
     }
     let answer: Answer<'_> = serde_json::from_slice(response).unwrap_or_default();

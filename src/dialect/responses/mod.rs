@@ -57,7 +57,7 @@ impl Dialect for Responses {
     }
 
     fn lookups(&self, answer: &Segments) -> Lookups {
-        match answer.contains(lookups::CALL.as_bytes()) {
+        match answer.contains(&lookups::CALLS) {
             true => Lookups { searches: lookups::searches(&answer.to_bytes()), maps: 0 },
             false => Lookups::default(),
         }

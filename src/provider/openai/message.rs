@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use memchr::memmem;
 use sha2::{Digest, Sha256};
 
 use crate::chat::{Api, Broken, Delta, Raw, Sink, Str};
@@ -51,7 +50,7 @@ pub(super) struct Message<'a> {
 impl Message<'_> {
     /// Whether it cites a page of the web.
     pub(super) fn cites(&self) -> bool {
-        self.annotations.is_some_and(|raw| memmem::find(raw.get().as_bytes(), CITATION).is_some())
+        self.annotations.is_some_and(|raw| CITATION.find(raw.get().as_bytes()).is_some())
     }
 }
 
