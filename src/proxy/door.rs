@@ -18,7 +18,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::gateway::Gateway;
-use super::guard::{Guarded, HEAD, HeadClock};
+use super::guard::Guarded;
+use super::link::{LINK, Link};
 use super::plain::Plain;
 
 /// How an HTTP/2 connection in clear begins (RFC 9113, 3.4).
@@ -141,24 +142,24 @@ impl Door {
             log::debug!("{peer}: {error}");
             return;
         }
-        let clock = Arc::new(HeadClock::default());
+        let link = Arc::new(Link::default());
         let opened = match self.tls.load_full() {
-            Some(acceptor) => self.open_tls(&acceptor, stream, peer, &clock).await,
-            None => self.open_clear(stream, peer, &clock).await,
+            Some(acceptor) => self.open_tls(&acceptor, stream, peer, &link).await,
+            None => self.open_clear(stream, peer, &link).await,
         };
         match opened {
             Ok(stream) => {
                 let stopping = &self.stopping;
-                HEAD.scope(clock, self.proxy.process_new(stream, stopping)).await;
+                LINK.scope(link, self.proxy.process_new(stream, stopping)).await;
             }
             Err(error) => log::debug!("{peer}: the connection did not come to a request: {error}"),
         }
     }
 
-    async fn open_clear(&self, stream: TcpStream, peer: SocketAddr, clock: &Arc<HeadClock>) -> io::Result<Stream> {
+    async fn open_clear(&self, stream: TcpStream, peer: SocketAddr, link: &Arc<Link>) -> io::Result<Stream> {
         let h2 = tokio::time::timeout(self.bounds.header.max(Duration::from_secs(75)), begins_with_preface(&stream))
             .await??;
-        Ok(Box::new(Guarded::new(Plain::new(stream, peer), clock.clone(), self.bounds.header, h2)))
+        Ok(Box::new(Guarded::new(Plain::new(stream, peer), link.clone(), self.bounds.header, h2)))
     }
 
     async fn open_tls(
@@ -166,12 +167,12 @@ impl Door {
         acceptor: &Acceptor,
         stream: TcpStream,
         peer: SocketAddr,
-        clock: &Arc<HeadClock>,
+        link: &Arc<Link>,
     ) -> io::Result<Stream> {
         let handshake = acceptor.tls_handshake(Plain::new(stream, peer));
         let stream = tokio::time::timeout(self.bounds.header, handshake).await?.map_err(io::Error::other)?;
         let h2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
-        Ok(Box::new(Guarded::new(stream, clock.clone(), self.bounds.header, h2)))
+        Ok(Box::new(Guarded::new(stream, link.clone(), self.bounds.header, h2)))
     }
 }
 

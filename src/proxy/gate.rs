@@ -145,7 +145,7 @@ impl Gate {
     /// The deployment's address, once its credential is at hand.
     pub(super) async fn reach(&self, deployment: &Deployment, world: &World) -> Result<SocketAddr, Fault> {
         if let Some(auth) = &deployment.auth {
-            self.credentials.ready(auth, &deployment.settings.id, self, world).await?;
+            Box::pin(self.credentials.ready(auth, &deployment.settings.id, self, world)).await?;
         }
         let target = &deployment.target;
         let address = self.resolver.address(&target.host, target.port).await;

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
 use pingora::protocols::http::compression::ResponseCompressionCtx;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
@@ -20,9 +21,9 @@ use super::context::{Context, Decided, Mode};
 use super::credentials::Credentials;
 use super::framing::{self, Framing};
 use super::gate::Gate;
-use super::guard::HEAD;
 use super::headers::Lookup;
 use super::id::new_id;
+use super::link::LINK;
 use super::replay::{self, Shared};
 use super::sending::Sending;
 use super::{body, faults, peer};
@@ -60,7 +61,7 @@ impl Gateway {
         if !self.side.manages() || !refused.is_unknown_path() {
             return Ok(false);
         }
-        self.manage(session, arrived).await
+        Box::pin(self.manage(session, arrived)).await
     }
 
     pub(super) fn now(&self) -> Now {
@@ -72,7 +73,7 @@ impl Gateway {
             session.req_header().headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let world = self.gate.world();
         if let Some(token) = unsettled_token(session, &world, arrived) {
-            Credentials::keys(token, &self.gate, &world).await;
+            Box::pin(Credentials::keys(token, &self.gate, &world)).await;
         }
         match self.judge_head(session, announced, arrived)? {
             Entry::Local(local) => Ok(Step::Local(local)),
@@ -108,7 +109,7 @@ impl Gateway {
         let before = self.now();
         if session.req_header().headers.contains_key(http::header::EXPECT) && !context.h2 {
             // Only now: a stranger's body is never asked for.
-            if session.downstream_session.write_continue_response().await.is_err() {
+            if Box::pin(session.downstream_session.write_continue_response()).await.is_err() {
                 return Err(opened.refuse(Fault::client(Kind::ClientGone, "the client left"), 0));
             }
         }
@@ -134,7 +135,7 @@ impl Gateway {
     /// Asks the other nodes whether there is room for all of them, where that is wanted.
     async fn confirm(&self, planned: &Planned) -> Result<(), Fault> {
         match &self.gate.fleet {
-            Some(fleet) => fleet.confirm(planned.permit(), || self.now()).await,
+            Some(fleet) => Box::pin(fleet.confirm(planned.permit(), || self.now())).await,
             None => Ok(()),
         }
     }
@@ -213,11 +214,11 @@ impl Gateway {
         let Some(exchange) = &mut context.exchange else { return Ok(false) };
         let now = self.now();
         let Some(body) = exchange.canned(now) else { return Ok(false) };
-        let mut head = if exchange.wants_stream() { Answer::stream(200) } else { Answer::new(200, answer::JSON) };
+        let mut head = if exchange.wants_stream() { Answer::stream(None, 200) } else { Answer::new(200, answer::JSON) };
         head.exchange(exchange, now);
-        head.headers.extend(Answer::final_headers(exchange, now));
+        Answer::late(exchange, now, &mut |name, value| head.text(name, value));
         context.first_byte = Some(now);
-        head.write(&mut session.downstream_session, body).await?;
+        Box::pin(head.write(&mut session.downstream_session, body)).await?;
         Ok(true)
     }
 
@@ -298,7 +299,7 @@ impl Gateway {
         let (Some(exchange), Some(shared)) = (&mut context.exchange, &context.shared) else { return Ok(()) };
         match exchange.finish_held(now, fastrand::u64(..)) {
             Ok(finished) => {
-                shared.finish(finished.parts, Answer::final_headers(exchange, now));
+                shared.finish(finished.parts, |put| Answer::late(exchange, now, put));
                 context.fault = finished.fault;
                 context.first_byte.get_or_insert(now);
                 Ok(())
@@ -382,23 +383,29 @@ impl ProxyHttp for Gateway {
         Box::default()
     }
 
+    /// None: Pingora's own would be made for every request, to look at its answer and do nothing.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    // What is seldom waited for is boxed, here and in `upstream_peer`: the future of a hook is moved for every request.
     async fn request_filter(&self, session: &mut Session, context: &mut Box<Context>) -> Result<bool> {
         let arrived = self.now();
         // Absent where the filter is mounted in a server without our front door, and for HTTP/2.
-        let _front_door = HEAD.try_with(|clock| clock.head_is_read());
+        let _front_door = LINK.try_with(|link| link.head_is_read());
         context.h2 = session.downstream_session.is_http2();
         let world = self.gate.world();
         let deadlines = &world.settings.deadlines;
         session.downstream_session.set_write_timeout(Some(deadlines.write));
         match framing::judge(session.req_header()) {
             Ok(Framing::Plain) if !self.gate.is_draining() => {
-                session.set_keepalive(Some(deadlines.keepalive.as_secs()))
+                // The connection's stream watches how long it idles, if it is ours.
+                let watched = LINK.try_with(|link| link.keep_idle(deadlines.keepalive)).is_ok();
+                session.set_keepalive(Some(if watched { 0 } else { deadlines.keepalive.as_secs() }));
             }
             Ok(_) => session.set_keepalive(None),
             Err(fault) => {
                 session.set_keepalive(None);
                 let refused = Opened::doubtful(&world, new_id(arrived), client_ip(session), fault, arrived);
-                self.answer_refused(session, refused).await?;
+                Box::pin(self.answer_refused(session, refused)).await?;
                 return Ok(true);
             }
         }
@@ -408,22 +415,22 @@ impl ProxyHttp for Gateway {
                 if !session.downstream_session.is_body_done() {
                     session.set_keepalive(None);
                 }
-                self.answer_local(session, local).await?;
+                Box::pin(self.answer_local(session, local)).await?;
                 Ok(true)
             }
             Ok(Step::Send(planned)) => {
                 if let Err(fault) = self.confirm(&planned).await {
-                    self.answer_failed(session, planned, fault).await?;
+                    Box::pin(self.answer_failed(session, planned, fault)).await?;
                     return Ok(true);
                 }
                 if let Err((planned, fault)) = self.first_attempt(context, planned) {
-                    self.answer_failed(session, planned, fault).await?;
+                    Box::pin(self.answer_failed(session, planned, fault)).await?;
                     return Ok(true);
                 }
                 if self.answer_canned(session, context).await? {
                     return Ok(true);
                 }
-                let shared = Arc::new(Shared::default());
+                let shared = Arc::new(Shared::new());
                 replay::wrap(session, &shared);
                 context.shared = Some(shared);
                 Ok(false)
@@ -433,7 +440,7 @@ impl ProxyHttp for Gateway {
                 Ok(true)
             }
             Err(refused) => {
-                self.answer_refused(session, refused).await?;
+                Box::pin(self.answer_refused(session, refused)).await?;
                 Ok(true)
             }
         }
@@ -449,11 +456,14 @@ impl ProxyHttp for Gateway {
             context.decided = None;
             context.out.clear();
             // Decompresses what comes compressed although nobody asked for it; set anew because it remembers the last answer.
-            session.upstream_compression = ResponseCompressionCtx::new(0, true, false);
+            // Where there is a body it is switched on with that, so that it does not read what our own head accepts.
+            let at_once = outbound.body.len == 0;
+            session.upstream_compression = ResponseCompressionCtx::new(0, at_once, false);
             let world = exchange.world().clone();
             if let Some(after) = exchange.hedge_after(self.now())
                 && let Some(connector) = self.gate.racing(&world)
             {
+                session.upstream_compression.adjust_decompression(true);
                 match Box::pin(self.race(session, context, &connector, (outbound, address), after)).await? {
                     Some(peer) => return Ok(peer),
                     None => continue,
@@ -482,6 +492,19 @@ impl ProxyHttp for Gateway {
         };
         parts.version = request.version;
         *request = RequestHeader::from(parts);
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end: bool,
+        context: &mut Box<Context>,
+    ) -> Result<()> {
+        if context.mode == Mode::Waiting && session.upstream_compression.is_header_phase() {
+            session.upstream_compression.adjust_decompression(true);
+        }
         Ok(())
     }
 
@@ -517,19 +540,22 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         context: &mut Box<Context>,
     ) -> Result<()> {
-        let Some(exchange) = &context.exchange else { return Ok(()) };
-        let status = response.status.as_u16();
+        let (Some(exchange), Some(shared)) = (&context.exchange, &context.shared) else { return Ok(()) };
+        let (status, lines) = (response.status.as_u16(), shared.lines());
         if exchange.answer_passes() {
-            let passed = Answer::passed(exchange, response, context.mode == Mode::Stream, context.h2, self.now());
+            let framing = answer::Framing { stream: context.mode == Mode::Stream, h2: context.h2 };
+            let passed = Answer::passed(lines, exchange, response, framing, self.now());
             context.fault = exchange.told().cloned();
             context.first_byte.get_or_insert_with(|| self.gate.around().clock.now());
-            *response = passed.into_head();
+            let lines;
+            (*response, lines) = passed.into_head();
+            shared.tell(lines);
             return Ok(());
         }
         let mut fresh = match context.mode {
-            Mode::Stream if exchange.streams_array() => Answer::new(status, answer::JSON),
-            Mode::Stream => Answer::stream(status),
-            Mode::Hold | Mode::Waiting => Answer::new(status, answer::JSON),
+            Mode::Stream if exchange.streams_array() => Answer::beside(lines, status, answer::JSON),
+            Mode::Stream => Answer::stream(lines, status),
+            Mode::Hold | Mode::Waiting => Answer::beside(lines, status, answer::JSON),
         };
         fresh.exchange(exchange, self.now());
         fresh.pass_on(&response.headers, |value| exchange.may_show(value));
@@ -539,7 +565,9 @@ impl ProxyHttp for Gateway {
         if context.mode == Mode::Stream && !context.h2 {
             fresh.headers.insert(TRANSFER_ENCODING, CHUNKED);
         }
-        *response = fresh.into_head();
+        let lines;
+        (*response, lines) = fresh.into_head();
+        shared.tell(lines);
         Ok(())
     }
 
@@ -685,7 +713,7 @@ impl ProxyHttp for Gateway {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Box<Context>) {
         // What comes next on this connection is another head; see `request_filter`.
-        let _front_door = HEAD.try_with(|clock| clock.wait_for_next());
+        let _front_door = LINK.try_with(|link| link.wait_for_next());
         let expired = context.shared.as_ref().is_some_and(|shared| shared.expired());
         if let Some(shared) = context.shared.take() {
             replay::unwrap(session, &shared);

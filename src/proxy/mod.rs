@@ -19,6 +19,7 @@ mod handover;
 mod headers;
 mod health;
 mod id;
+mod link;
 mod manage;
 mod nodes;
 mod peer;

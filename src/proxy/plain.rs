@@ -1,4 +1,4 @@
-//! A client's TCP stream that joins small writes: a head and its body leave in one segment.
+//! A client's TCP stream as Pingora wants it: without buffers of its own.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use pingora::protocols::raw_connect::ProxyDigest;
@@ -17,13 +17,9 @@ use pingora::protocols::{
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-/// What is kept until a flush; larger writes go out at once, together with what was kept.
-const PENDING_BYTES_MAX: usize = 8 * 1024;
-
-/// A stream without read buffer (Pingora has its own) and with a write buffer that is as large as what it holds.
+/// A stream that reads into Pingora's buffer, and writes what the one above it has joined.
 pub(super) struct Plain {
     tcp: TcpStream,
-    pending: Vec<u8>,
     digest: Arc<SocketDigest>,
 }
 
@@ -32,18 +28,7 @@ impl Plain {
         let digest = SocketDigest::from_raw_fd(tcp.as_raw_fd());
         // The cell is new: nobody can have filled it.
         let _first = digest.peer_addr.set(Some(peer.into()));
-        Self { tcp, pending: Vec::new(), digest: Arc::new(digest) }
-    }
-
-    fn write_pending(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.pending.is_empty() {
-            let written = ready!(Pin::new(&mut self.tcp).poll_write(context, &self.pending))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.pending.drain(..written);
-        }
-        Poll::Ready(Ok(()))
+        Self { tcp, digest: Arc::new(digest) }
     }
 }
 
@@ -55,37 +40,27 @@ impl AsyncRead for Plain {
 
 impl AsyncWrite for Plain {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if this.pending.len() + bytes.len() <= PENDING_BYTES_MAX {
-            this.pending.extend_from_slice(bytes);
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        while !this.pending.is_empty() {
-            let both = [IoSlice::new(&this.pending), IoSlice::new(bytes)];
-            let written = ready!(Pin::new(&mut this.tcp).poll_write_vectored(context, &both))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            if written > this.pending.len() {
-                let of_bytes = written - this.pending.len();
-                this.pending.clear();
-                return Poll::Ready(Ok(of_bytes));
-            }
-            this.pending.drain(..written);
-        }
-        Pin::new(&mut this.tcp).poll_write(context, bytes)
+        Pin::new(&mut self.get_mut().tcp).poll_write(context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.write_pending(context))?;
-        Pin::new(&mut this.tcp).poll_flush(context)
+        Pin::new(&mut self.get_mut().tcp).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.write_pending(context))?;
-        Pin::new(&mut this.tcp).poll_shutdown(context)
+        Pin::new(&mut self.get_mut().tcp).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().tcp).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
     }
 }
 

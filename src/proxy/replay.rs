@@ -7,7 +7,6 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use parking_lot::Mutex;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
@@ -25,16 +24,20 @@ use pingora::protocols::http::{HttpTask, ServerSession};
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::{Error, ErrorType, Result};
 use smallvec::SmallVec;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
-use super::answer::Late;
+use super::answer::{Lines, Put};
+use super::link::{LINK, Link, Timer};
 
 /// Bodies up to this size go out in one piece; larger ones are sent in the slices that they are held in.
 pub(super) const ONE_PIECE_BYTES_MAX: usize = 64 * 1024;
 
 /// What the hooks and the wrapper tell each other.
-#[derive(Default)]
-pub(super) struct Shared(Mutex<State>);
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// The connection, where it takes headers as lines.
+    link: Option<Arc<Link>>,
+}
 
 #[derive(Default)]
 struct State {
@@ -44,56 +47,84 @@ struct State {
     hold: bool,
     expired: bool,
     finished: Option<Finished>,
+    lines: Option<Lines>,
 }
 
 /// The end of a held answer: its body, and headers known only now.
 struct Finished {
     parts: SmallVec<[Bytes; 8]>,
-    late: Late,
+    late: Named,
 }
 
+/// Headers that are known only when the answer is whole, where they are not among the lines.
+type Named = SmallVec<[(&'static HeaderName, HeaderValue); 4]>;
+
 impl Shared {
+    /// What is shared of a request of this task.
+    pub(super) fn new() -> Self {
+        Self { state: Mutex::default(), link: LINK.try_with(Arc::clone).ok() }
+    }
+
+    /// Lines for the headers that tell of an exchange; None where they must stand in the head itself.
+    pub(super) fn lines(&self) -> Option<Lines> {
+        self.link.is_some().then(Lines::default)
+    }
+
+    /// Takes the lines that the attempt's head carries.
+    pub(super) fn tell(&self, lines: Option<Lines>) {
+        self.state.lock().lines = lines;
+    }
+
     /// Queues an attempt's body and forgets what an earlier attempt left.
     pub(super) fn load(&self, parts: impl IntoIterator<Item = Bytes>, deadline: Instant) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.outgoing.clear();
         state.outgoing.extend(parts.into_iter().filter(|part| !part.is_empty()));
         state.deadline = Some(deadline);
-        (state.expired, state.hold, state.finished) = (false, false, None);
+        (state.expired, state.hold, state.finished, state.lines) = (false, false, None, None);
     }
 
     /// Forgets what an earlier attempt left, and watches no deadline.
     pub(super) fn wait(&self) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let slot = state.slot.take();
         *state = State { slot, ..State::default() };
     }
 
     /// Sets when the attempt ends in an error unless the deadline is moved before.
     pub(super) fn set_deadline(&self, at: Instant) {
-        self.0.lock().deadline = Some(at);
+        self.state.lock().deadline = Some(at);
     }
 
     /// Gives a held answer its body and its last headers.
-    pub(super) fn finish(&self, parts: SmallVec<[Bytes; 8]>, late: Late) {
-        self.0.lock().finished = Some(Finished { parts, late });
+    pub(super) fn finish(&self, parts: SmallVec<[Bytes; 8]>, write: impl FnOnce(&mut Put<'_>)) {
+        let (mut lines, mut late) = (self.state.lock().lines.take(), Named::new());
+        match &mut lines {
+            Some(lines) => write(&mut |name, value| lines.put(name, value)),
+            // Digits and points are always a header value.
+            None => write(&mut |name, value| late.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)))),
+        }
+        let mut state = self.state.lock();
+        (state.lines, state.finished) = (lines, Some(Finished { parts, late }));
     }
 
     /// Holds the answer's head back: of a whole answer until its body is complete, of a stream until it is let go.
     pub(super) fn hold(&self, hold: bool) {
-        self.0.lock().hold = hold;
+        self.state.lock().hold = hold;
     }
 
     /// Whether the deadline has passed in this attempt.
     pub(super) fn expired(&self) -> bool {
-        self.0.lock().expired
+        self.state.lock().expired
     }
 }
 
 /// Puts the wrapper in the place of the client's session.
 pub(super) fn wrap(session: &mut pingora_proxy::Session, shared: &Arc<Shared>) {
+    let head = stub(session.req_header());
     let inner = std::mem::replace(&mut session.downstream_session, nobody());
-    let replay = Replay { inner: Some(inner), shared: shared.clone(), timer: None, held: None };
+    let timer = shared.link.as_ref().and_then(|link| link.timer());
+    let replay = Replay { inner: Some(inner), head, shared: shared.clone(), timer, held: None };
     *session.downstream_session = ServerSession::new_custom(Box::new(replay));
 }
 
@@ -103,19 +134,27 @@ pub(super) fn unwrap(session: &mut pingora_proxy::Session, shared: &Shared) {
         return;
     }
     *session.downstream_session = ServerSession::new_custom(Box::new(()));
-    if let Some(inner) = shared.0.lock().slot.take() {
+    if let Some(inner) = shared.state.lock().slot.take() {
         session.downstream_session = inner;
     }
 }
 
 /// The head was made without a case map, so that its parts can be taken out, completed and put back.
-fn finish_head(header: &mut ResponseHeader, late: Late, length: usize) {
+fn finish_head(header: &mut ResponseHeader, late: Named, length: usize) {
     let whole = std::mem::replace(header, ResponseHeader::from(http::Response::new(()).into_parts().0));
     let mut parts = http::response::Parts::from(whole);
     late.into_iter().for_each(|(name, value)| _ = parts.headers.insert(name, value));
     parts.headers.remove(TRANSFER_ENCODING);
     parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     *header = ResponseHeader::from(parts);
+}
+
+/// The client's head without its headers: Pingora copies what it is shown for every attempt, and all that goes upstream is
+/// written from scratch.
+fn stub(of: &RequestHeader) -> RequestHeader {
+    let (mut parts, ()) = Request::new(()).into_parts();
+    (parts.method, parts.version) = (of.method.clone(), of.version);
+    RequestHeader::from(parts)
 }
 
 fn nobody() -> Box<ServerSession> {
@@ -125,14 +164,18 @@ fn nobody() -> Box<ServerSession> {
 struct Replay {
     /// Always there until `drop`.
     inner: Option<Box<ServerSession>>,
+    head: RequestHeader,
     shared: Arc<Shared>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Timer>,
     held: Option<Box<ResponseHeader>>,
 }
 
 impl Drop for Replay {
     fn drop(&mut self) {
-        self.shared.0.lock().slot = self.inner.take();
+        self.shared.state.lock().slot = self.inner.take();
+        if let (Some(link), Some(timer)) = (&self.shared.link, self.timer.take()) {
+            link.keep_timer(timer);
+        }
     }
 }
 
@@ -148,10 +191,10 @@ impl Replay {
     }
 
     /// Resolves when the deadline has passed; it may be moved meanwhile, which costs nothing until the timer fires.
-    async fn deadline(timer: &mut Option<Pin<Box<Sleep>>>, shared: &Shared) {
+    async fn deadline(timer: &mut Option<Timer>, shared: &Shared) {
         poll_fn(|context| {
             loop {
-                let Some(at) = shared.0.lock().deadline else { return Poll::Pending };
+                let Some(at) = shared.state.lock().deadline else { return Poll::Pending };
                 let sleep = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
                 if sleep.deadline() > at {
                     sleep.as_mut().reset(at);
@@ -159,11 +202,11 @@ impl Replay {
                 if sleep.as_mut().poll(context).is_pending() {
                     return Poll::Pending;
                 }
-                let moved = shared.0.lock().deadline.filter(|at| *at > Instant::now());
+                let moved = shared.state.lock().deadline.filter(|at| *at > Instant::now());
                 match moved {
                     Some(at) => sleep.as_mut().reset(at),
                     None => {
-                        shared.0.lock().expired = true;
+                        shared.state.lock().expired = true;
                         return Poll::Ready(());
                     }
                 }
@@ -192,13 +235,21 @@ impl Replay {
         if !ended {
             return Ok(false);
         }
-        let finished = self.shared.0.lock().finished.take();
+        let finished = self.shared.state.lock().finished.take();
         let (Some(mut header), Some(Finished { parts, late })) = (self.held.take(), finished) else {
             return Error::e_explain(ErrorType::InternalError, "a held answer without an end");
         };
         let length: usize = parts.iter().map(Bytes::len).sum();
         finish_head(&mut header, late, length);
+        self.send_lines();
         self.write_whole(header, parts, length).await
+    }
+
+    /// The head that is written next carries the lines of this attempt.
+    fn send_lines(&self) {
+        if let (Some(link), Some(lines)) = (&self.shared.link, self.shared.state.lock().lines.take()) {
+            link.add_to_head(lines.into_bytes());
+        }
     }
 
     /// Small answers leave in one write; large ones piece by piece, uncopied.
@@ -227,7 +278,7 @@ impl Replay {
 #[async_trait]
 impl CustomSession for Replay {
     async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
-        Ok(self.shared.0.lock().outgoing.pop_front())
+        Ok(self.shared.state.lock().outgoing.pop_front())
     }
 
     async fn drain_request_body(&mut self) -> Result<()> {
@@ -237,7 +288,7 @@ impl CustomSession for Replay {
     /// The next piece of the body while there is one; afterwards waits for the client to leave or the deadline to pass.
     async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
         if !no_body_expected {
-            return Ok(self.shared.0.lock().outgoing.pop_front());
+            return Ok(self.shared.state.lock().outgoing.pop_front());
         }
         #[expect(clippy::expect_used, reason = "the session is taken out by drop alone")]
         let inner = self.inner.as_deref_mut().expect("taken by drop alone");
@@ -249,12 +300,12 @@ impl CustomSession for Replay {
     }
 
     fn is_body_done(&mut self) -> bool {
-        self.shared.0.lock().outgoing.is_empty()
+        self.shared.state.lock().outgoing.is_empty()
     }
 
     /// Asked before anything is read of it.
     fn is_body_empty(&mut self) -> bool {
-        self.shared.0.lock().outgoing.is_empty()
+        self.shared.state.lock().outgoing.is_empty()
     }
 
     fn get_retry_buffer(&self) -> Option<Bytes> {
@@ -271,13 +322,16 @@ impl CustomSession for Replay {
     }
 
     async fn response_duplex_vec(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
-        let hold = self.shared.0.lock().hold;
+        let hold = self.shared.state.lock().hold;
         if hold {
             return self.held_duplex(tasks).await;
         }
         // The head of a stream that was held back until it said something.
         if let Some(head) = self.held.take() {
             tasks.insert(0, HttpTask::Header(head, false));
+        }
+        if let Some(HttpTask::Header(..)) = tasks.first() {
+            self.send_lines();
         }
         self.inner_mut().response_duplex_vec(tasks).await
     }
@@ -311,12 +365,13 @@ impl CustomSession for Replay {
         self.inner_mut().shutdown().await;
     }
 
+    /// Not the client's: see [`stub`].
     fn req_header(&self) -> &RequestHeader {
-        self.inner().req_header()
+        &self.head
     }
 
     fn req_header_mut(&mut self) -> &mut RequestHeader {
-        self.inner_mut().req_header_mut()
+        &mut self.head
     }
 
     fn set_read_timeout(&mut self, timeout: Option<Duration>) {

@@ -42,7 +42,7 @@ impl Resolver {
         if let Some(ip) = known {
             return Ok(SocketAddr::new(ip, port));
         }
-        let addresses = self.look_up(host).await?;
+        let addresses = Box::pin(self.look_up(host)).await?;
         let first = addresses.first().copied();
         if self.hosts.len() < HOSTS_MAX {
             let fresh = Arc::new(Host { addresses: ArcSwap::from_pointee(addresses), next: AtomicUsize::new(1) });
