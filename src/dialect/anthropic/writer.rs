@@ -316,5 +316,10 @@ pub(super) fn put_usage(out: &mut BytesMut, usage: &Usage) {
         put_number(out, usage.reasoning);
         out.put_slice(b"}");
     }
+    if usage.units.searches > 0 {
+        out.put_slice(b",\"server_tool_use\":{\"web_search_requests\":");
+        put_number(out, usage.units.searches);
+        out.put_slice(b"}");
+    }
     out.put_slice(b"}");
 }

@@ -21,7 +21,7 @@ pub struct Counts {
     audio_out: u64,
     image_out: u64,
     cost: Option<PicoUsd>,
-    searched: bool,
+    searches: u64,
 }
 
 /// Reads the value of a `usage` member.
@@ -40,7 +40,7 @@ impl Counts {
 
     /// Notes that the answer cites pages of the web: then it searched, once as far as anybody can tell.
     pub fn cites(&mut self) {
-        self.searched = true;
+        self.searches = self.searches.max(1);
     }
 
     /// Merges the usage within Groq's `x_groq`.
@@ -83,6 +83,7 @@ impl Counts {
             b"\"cache_creation_input_tokens\"" => most(&mut self.cache_write, value),
             b"\"audio_prompt_tokens\"" => most(&mut self.audio_in, value),
             b"\"reasoning_tokens\"" => most(&mut self.reasoning, value),
+            b"\"server_tool_use\"" => self.details(value, Self::served),
             b"\"cost\"" => self.cost(value),
             b"\"cost_in_usd_ticks\"" => self.cost = self.cost.max(json::as_u64(value).map(PicoUsd::ticks)),
             _ => {}
@@ -124,6 +125,13 @@ impl Counts {
     fn cache_creation(&mut self, key: &[u8], value: &[u8]) {
         if key == b"\"ephemeral_1h_input_tokens\"" {
             most(&mut self.cache_write_1h, value);
+        }
+    }
+
+    /// What OpenRouter and LiteLLM say of the tools that ran at the provider.
+    fn served(&mut self, key: &[u8], value: &[u8]) {
+        if key == b"\"web_search_requests\"" {
+            most(&mut self.searches, value);
         }
     }
 
@@ -192,7 +200,7 @@ impl Counts {
             audio_out: self.audio_out.min(completion),
             image_out: self.image_out.min(completion),
             cost: self.cost,
-            units: Units { searches: u64::from(self.searched), ..Units::NONE },
+            units: Units { searches: self.searches, ..Units::NONE },
         }
     }
 }
@@ -262,6 +270,17 @@ mod tests {
         );
         let written = written.usage().copied().unwrap();
         assert_eq!((written.cache_write, written.cache_write_1h), (5, 3));
+    }
+
+    #[test]
+    fn searches_are_counted_once_where_pages_are_cited_too() {
+        let mut counts = Counts::default();
+        counts.cites();
+        let usage = br#"{"prompt_tokens":1,"completion_tokens":1,"server_tool_use":{"web_search_requests":3,"x":9}}"#;
+        counts.read(usage);
+        assert_eq!(counts.metered(Endpoint::ChatCompletions).usage().map(|usage| usage.units.searches), Some(3));
+        let usage = br#"{"prompt_tokens":1,"completion_tokens":1,"server_tool_use":null}"#;
+        assert_eq!(metered(Endpoint::ChatCompletions, usage).usage().map(|usage| usage.units), Some(Units::NONE));
     }
 
     #[test]

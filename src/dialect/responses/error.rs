@@ -48,6 +48,7 @@ pub(super) fn event(fault: &Fault) -> Bytes {
         model: "",
         output: Vec::new(),
         usage: None,
+        tool_usage: None,
         echo: &Echo::read(b"{}"),
     };
     let (kind, sequence_number) = ("response.failed", 1);

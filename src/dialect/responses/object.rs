@@ -20,6 +20,8 @@ pub(super) struct Response<'a> {
     pub(super) model: &'a str,
     pub(super) output: Vec<Raw<'a>>,
     pub(super) usage: Option<Counts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tool_usage: Option<ToolUsage>,
     #[serde(flatten)]
     pub(super) echo: &'a Echo,
 }
@@ -45,6 +47,25 @@ pub(super) struct Counts {
     output_tokens: u64,
     output_tokens_details: OutputDetails,
     total_tokens: u64,
+}
+
+/// What the tools did that ran at the provider.
+#[derive(Serialize)]
+pub(super) struct ToolUsage {
+    web_search: Requests,
+}
+
+#[derive(Serialize)]
+struct Requests {
+    num_requests: u64,
+}
+
+impl ToolUsage {
+    /// None where the web was not searched.
+    pub(super) fn of(usage: &Usage) -> Option<Self> {
+        let num_requests = usage.units.searches;
+        (num_requests > 0).then_some(Self { web_search: Requests { num_requests } })
+    }
 }
 
 #[derive(Serialize)]

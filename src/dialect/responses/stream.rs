@@ -13,7 +13,7 @@ use crate::vocabulary::Usage;
 use super::echo::Echo;
 use super::entry::{End, Entry, Open, Outbox};
 use super::freeform::Freeform;
-use super::object::{Annotation, Event, Item, OfItem, OfResponse, Part, Response, Within};
+use super::object::{Annotation, Event, Item, OfItem, OfResponse, Part, Response, ToolUsage, Within};
 use super::{output, thought};
 
 /// The state of an answer.
@@ -69,6 +69,7 @@ impl Writer {
             model: &self.model,
             output: self.items.iter().filter_map(Entry::done).collect(),
             usage: usage.map(Into::into),
+            tool_usage: usage.and_then(ToolUsage::of),
             echo: &self.echo,
         }
     }

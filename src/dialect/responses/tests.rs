@@ -248,6 +248,16 @@ fn whole(request: &str, deltas: &[Delta<'_>]) -> String {
     String::from_utf8(encoder.take().to_vec()).unwrap()
 }
 
+#[test]
+fn searches_that_were_charged_are_told() {
+    let usage = Usage { units: Units { searches: 2, ..Units::NONE }, ..USAGE };
+    let mut encoder = RESPONSES.encoder(answer("{}"), false);
+    encoder.end(Some(&usage));
+    let text = String::from_utf8(encoder.take().to_vec()).unwrap();
+    assert!(text.contains(r#""tool_usage":{"web_search":{"num_requests":2}}"#), "{text}");
+    assert!(!whole("{}", &[]).contains("tool_usage"));
+}
+
 /// The data of the events.
 fn streamed(request: &str, deltas: &[Delta<'_>]) -> Vec<String> {
     let mut encoder = RESPONSES.encoder(answer(request), true);

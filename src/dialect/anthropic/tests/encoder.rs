@@ -130,6 +130,14 @@ fn a_stream_has_every_block_in_a_row() {
 }
 
 #[test]
+fn searches_that_were_charged_are_told() {
+    let usage = Usage { units: Units { searches: 2, ..Units::NONE }, ..USAGE };
+    let expected = USAGE_JSON.strip_suffix('}').unwrap().to_owned() + r#","server_tool_use":{"web_search_requests":2}}"#;
+    assert!(whole(&DELTAS, Some(&usage)).contains(&expected));
+    assert!(events(&DELTAS, Some(&usage)).iter().any(|event| event.contains(&expected)));
+}
+
+#[test]
 fn an_answer_without_words_is_still_a_message() {
     let expected = r#"{"id":"msg_req-1","type":"message","role":"assistant","model":"mine","content":[],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}"#;
     assert_eq!(whole(&[], None), expected);

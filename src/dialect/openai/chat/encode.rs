@@ -182,7 +182,7 @@ impl<'o> Object<'o> {
     }
 }
 
-/// Adds a `usage`, with OpenAI's details and LiteLLM's names for what a cache did.
+/// Adds a `usage`, with OpenAI's details and LiteLLM's names for what a cache did and how often the web was searched.
 pub(super) fn put_usage(out: &mut BytesMut, usage: &Usage) {
     let written = usage.cache_write.saturating_add(usage.cache_write_1h);
     let mut members = Object::open(out);
@@ -209,6 +209,11 @@ pub(super) fn put_usage(out: &mut BytesMut, usage: &Usage) {
         lives.number("ephemeral_5m_input_tokens", usage.cache_write);
         lives.number("ephemeral_1h_input_tokens", usage.cache_write_1h);
         lives.close();
+    }
+    if usage.units.searches > 0 {
+        let mut served = Object::open(members.key("server_tool_use"));
+        served.number("web_search_requests", usage.units.searches);
+        served.close();
     }
     if let Some(cost) = usage.cost {
         put(members.key("cost"), &cost.to_string());
