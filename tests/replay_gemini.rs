@@ -196,8 +196,21 @@ fn asked(body: &Value) -> Value {
     if !tools.is_empty() {
         object.insert("tools".into(), Value::Object(tools));
     }
+    narrowed(object);
     object.retain(|name, value| !(name == "generationConfig" && value == &json!({})));
     body
+}
+
+/// Whoever may call several functions alone is offered these alone.
+fn narrowed(request: &mut Map<String, Value>) {
+    let config = request.get_mut("toolConfig").map(|config| &mut config["functionCallingConfig"]);
+    let Some(config) = config.filter(|config| config["mode"] == "ANY") else { return };
+    let allowed = listed(config["allowedFunctionNames"].clone());
+    if allowed.len() > 1 {
+        config.as_object_mut().unwrap().remove("allowedFunctionNames");
+        let functions = request["tools"]["functionDeclarations"].as_array_mut().unwrap();
+        functions.retain(|function| allowed.contains(&function["name"]));
+    }
 }
 
 #[test]

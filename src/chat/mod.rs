@@ -14,7 +14,7 @@ pub use delta::{
     Answer, Broken, DecodeEnd, Decoder, Delta, Encoder, Finish, PRODUCED_SAMPLE_BYTES_MAX, Produced, Sink,
     UpstreamError,
 };
-pub use params::{Unsupported, given, settle, unsupported_params};
+pub use params::{Unsupported, given, settle, unspoken, unsupported_params};
 pub use request::{
     Api, Cache, Chat, Effort, Format, Function, Media, MediaKind, Message, Native, Part, Reasoning, Role, Source, Tool,
     ToolCall, ToolChoice, ToolResult,

@@ -1,6 +1,6 @@
 //! OpenAI's parameters against those that a provider takes: refused by name, or dropped and said so.
 
-use super::{Chat, Raw, Str, ToolChoice};
+use super::{Api, Chat, Raw, Str, ToolChoice};
 use crate::vocabulary::{Fault, Kind};
 
 /// What becomes of a parameter that the provider does not take.
@@ -114,6 +114,19 @@ pub fn settle<'a>(
     Err(unsupported_params(bad, provider, model))
 }
 
+/// Members of other APIs than the one that a chat was written for, by name: it has no words for them, and who asked is told.
+///
+/// What steers the client's own side of an answer, or says what goes without saying, is not lost.
+pub fn unspoken<'c>(chat: &'c Chat<'_>, written: Api) -> impl Iterator<Item = &'c str> {
+    let is_lost = |name: &str, value: &str| match name {
+        "include" | "stream_options" | "client_metadata" => false,
+        "truncation" => value != "\"disabled\"",
+        _ => true,
+    };
+    let others = chat.native.iter().filter(move |(api, ..)| *api != written);
+    others.filter(move |(_, name, value)| is_lost(name, value.get())).map(|(_, name, _)| &**name)
+}
+
 /// The refusal of parameters that a provider does not take: a 400 that names them, in LiteLLM's words.
 pub fn unsupported_params(mut bad: Vec<String>, provider: &str, model: &str) -> Fault {
     let list = bad.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
@@ -153,6 +166,20 @@ mod tests {
         let dropped = settle(&mut chat, &["temperature"], &[], Unsupported::Drop, "anthropic", "claude").unwrap();
         assert_eq!(dropped, ["n", "logit_bias"]);
         assert_eq!(given(&chat), ["temperature"]);
+    }
+
+    #[test]
+    fn members_of_other_apis_are_told_unless_nothing_is_lost_with_them() {
+        let raw = |text| serde_json::from_str::<Raw<'static>>(text).unwrap();
+        let native = vec![
+            (Api::Gemini, "safetySettings".into(), raw("[]")),
+            (Api::Anthropic, "container".into(), raw("\"c\"")),
+            (Api::Responses, "include".into(), raw("[]")),
+            (Api::Responses, "truncation".into(), raw("\"disabled\"")),
+            (Api::Responses, "truncation".into(), raw("\"auto\"")),
+        ];
+        let chat = Chat { native, ..Chat::default() };
+        assert_eq!(unspoken(&chat, Api::Anthropic).collect::<Vec<_>>(), ["safetySettings", "truncation"]);
     }
 
     #[test]

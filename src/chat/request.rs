@@ -67,6 +67,18 @@ pub struct Chat<'a> {
     /// Top-level members of another API than OpenAI's, which only that API understands (Anthropic's `container`,
     /// `mcp_servers`; Gemini's `safetySettings`): written by a provider that speaks it, left out by others.
     pub native: Vec<(Api, Str<'a>, Raw<'a>)>,
+    /// What the client's API can say and this form cannot, by name: of no use to anybody else, but the client is told.
+    pub lost: Vec<String>,
+}
+
+impl Chat<'_> {
+    /// Names something that this form cannot say, once.
+    pub fn lose(&mut self, name: impl Into<String>) {
+        let name = name.into();
+        if !self.lost.contains(&name) {
+            self.lost.push(name);
+        }
+    }
 }
 
 /// Who speaks.

@@ -150,6 +150,11 @@ impl Planned {
         let mut dropped = chat::settle(&mut chat, supported, &say.allowed, unsupported, provider, ask.model)?;
         let written = api.write(&chat, ask)?;
         dropped.extend(written.dropped);
+        for name in chat.lost.iter().map(|name| &**name).chain(chat::unspoken(&chat, api.words())) {
+            if !dropped.iter().any(|known| known == name) {
+                dropped.push(name.to_owned());
+            }
+        }
         let path = deployment
             .chat_path(api, ask.model, ask.stream)
             .ok_or_else(|| no_path(&api.path(&deployment.target, ask.model, ask.stream)))?;

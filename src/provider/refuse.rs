@@ -85,15 +85,16 @@ impl fmt::Display for Place {
     }
 }
 
-/// The `type` of what only one API understands.
+/// What something is called that only one API understands: its `type`, or its first key, as Google and AWS have it.
 pub(super) fn native_type(json: Raw<'_>) -> String {
     #[derive(Deserialize)]
     struct Typed<'a> {
         #[serde(borrow)]
-        r#type: Str<'a>,
+        r#type: Option<Str<'a>>,
     }
-    serde_json::from_str::<Typed<'_>>(json.get())
-        .map_or_else(|_| "unknown".to_owned(), |typed| typed.r#type.to_string())
+    let typed = serde_json::from_str::<Typed<'_>>(json.get()).ok().and_then(|typed| typed.r#type);
+    let key = || json.get().split('"').nth(1).map(str::to_owned);
+    typed.map(|kind| kind.to_string()).or_else(key).unwrap_or_default().chars().take(64).collect()
 }
 
 /// The media type of an image, by the first bytes of its base64.

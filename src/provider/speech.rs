@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::chat::{Broken, Chat, Decoder, Sink};
+use crate::chat::{Api, Broken, Chat, Decoder, Sink};
 use crate::config;
 use crate::vocabulary::{Fault, Metered};
 
@@ -37,6 +37,9 @@ pub struct Written {
 
 /// A chat API of a provider. Pure: the same chat gives the same bytes.
 pub trait ChatApi: Sync {
+    /// Whose words it speaks: members of a chat in those of others are not written.
+    fn words(&self) -> Api;
+
     /// OpenAI's parameters that this model takes in some form, by OpenAI's name (`top_k` besides). What every API takes
     /// (`messages`, `model`, `stream`, the bound on the answer) is not listed. See [`crate::chat::settle`].
     fn supported(&self, model: &str) -> &'static [&'static str];

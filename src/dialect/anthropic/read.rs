@@ -47,7 +47,7 @@ fn member<'a>(chat: &mut Chat<'a>, name: Str<'a>, value: Raw<'a>) -> Result<(), 
         }
         "metadata" => chat.user = parse::<Metadata<'_>>(value, "metadata")?.user_id,
         "service_tier" => chat.service_tier = Some(parse(value, "service_tier")?),
-        "tools" => chat.tools = tools::tools(value)?,
+        "tools" => tools::tools(value, chat)?,
         "tool_choice" => tools::choice(value, chat)?,
         "thinking" => thinking(value, chat)?,
         "output_config" => output_config(value, chat)?,

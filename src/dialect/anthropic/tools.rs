@@ -20,19 +20,39 @@ struct Custom<'a> {
     strict: Option<bool>,
     #[serde(borrow)]
     cache_control: Option<Mark<'a>>,
+    #[serde(borrow)]
+    allowed_callers: Option<Raw<'a>>,
+    #[serde(borrow)]
+    defer_loading: Option<Raw<'a>>,
+    #[serde(borrow)]
+    eager_input_streaming: Option<Raw<'a>>,
+    #[serde(borrow)]
+    input_examples: Option<Raw<'a>>,
 }
 
 /// Reads `tools`.
-pub(super) fn tools(value: Raw<'_>) -> Result<Vec<Tool<'_>>, Fault> {
-    list(value, "tools")?.into_iter().enumerate().map(|(index, tool)| one(tool, &format!("tools[{index}]"))).collect()
+pub(super) fn tools<'a>(value: Raw<'a>, chat: &mut Chat<'a>) -> Result<(), Fault> {
+    for (index, tool) in list(value, "tools")?.into_iter().enumerate() {
+        let tool = one(tool, &format!("tools[{index}]"), chat)?;
+        chat.tools.push(tool);
+    }
+    Ok(())
 }
 
-fn one<'a>(value: Raw<'a>, at: &str) -> Result<Tool<'a>, Fault> {
+fn one<'a>(value: Raw<'a>, at: &str, chat: &mut Chat<'a>) -> Result<Tool<'a>, Fault> {
     let tool: Custom<'_> = parse(value, at)?;
     // Tools that Anthropic runs, or knows the schema of, have a type with a date.
     if tool.kind.is_some_and(|kind| &*kind != "custom") {
         return Ok(Tool::Native(Native { api: Api::Anthropic, json: value }));
     }
+    let only_here = [
+        ("tools[].allowed_callers", tool.allowed_callers),
+        ("tools[].defer_loading", tool.defer_loading),
+        ("tools[].eager_input_streaming", tool.eager_input_streaming),
+        ("tools[].input_examples", tool.input_examples),
+    ];
+    let says = |value: Raw<'_>| !matches!(value.get(), "null" | "false" | "[]" | "[\"direct\"]");
+    only_here.into_iter().filter(|(_, value)| value.is_some_and(says)).for_each(|(name, _)| chat.lose(name));
     let name = tool.name.ok_or_else(|| wrong(&format!("{at}.name"), "a name is required"))?;
     Ok(Tool::Function(Function {
         name,

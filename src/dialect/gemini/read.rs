@@ -20,7 +20,8 @@ pub(super) fn chat(body: &[u8], stream: bool) -> Result<Chat<'_>, Fault> {
     let object: Object<'_> = serde_json::from_slice(body).map_err(|error| {
         Fault::client(Kind::BadRequest, format!("The body is not a generateContent request: {error}"))
     })?;
-    let mut reader = Reader { chat: Chat { stream, ..Chat::default() }, open: VecDeque::new(), made: 0 };
+    let mut reader =
+        Reader { chat: Chat { stream, ..Chat::default() }, open: VecDeque::new(), made: 0, allowed: Vec::new() };
     // Instructions come first, wherever the member stands.
     if let Some(system) = object.get(&["systemInstruction", "system_instruction"]) {
         reader.system(system)?;
@@ -28,6 +29,7 @@ pub(super) fn chat(body: &[u8], stream: bool) -> Result<Chat<'_>, Fault> {
     for (name, value) in object.0.into_iter().filter(|(_, value)| !is_null(value)) {
         reader.member(name, value)?;
     }
+    reader.narrow();
     if reader.chat.messages.iter().all(|message| message.role == Role::System) {
         return Err(bad("contents", "at least one content is needed"));
     }
@@ -44,6 +46,8 @@ struct Reader<'a> {
     chat: Chat<'a>,
     open: VecDeque<Open<'a>>,
     made: u32,
+    // The functions that alone may be called, where there are several.
+    allowed: Vec<Str<'a>>,
 }
 
 pub(super) fn bad(place: &str, what: &str) -> Fault {
@@ -209,6 +213,11 @@ impl<'a> Reader<'a> {
         let object: Object<'a> = parse(raw, &place)?;
         let tool: request::Tool<'a> = parse(raw, &place)?;
         for declaration in tool.function_declarations.into_iter().flatten() {
+            for (name, value) in [("behavior", declaration.behavior), ("response", declaration.response)] {
+                if value.is_some_and(|value| !is_null(value)) {
+                    self.chat.lose(format!("functionDeclarations[].{name}"));
+                }
+            }
             self.chat.tools.push(Tool::Function(Function {
                 name: declaration.name,
                 description: declaration.description,
@@ -248,9 +257,10 @@ impl<'a> Reader<'a> {
                 self.chat.tool_choice = allowed.pop().map(ToolChoice::Function);
                 false
             }
-            (Some("ANY" | "any"), count) => {
+            (Some("ANY" | "any"), _) => {
                 self.chat.tool_choice = Some(ToolChoice::Required);
-                count > 0
+                self.allowed = allowed;
+                false
             }
             _ => true,
         };
@@ -258,6 +268,17 @@ impl<'a> Reader<'a> {
             self.chat.native.push((Api::Gemini, "toolConfig".into(), value));
         }
         Ok(())
+    }
+
+    /// Leaves the functions that may be called: who cannot be told of one cannot call it.
+    fn narrow(&mut self) {
+        if !self.allowed.is_empty() {
+            let may = |tool: &Tool<'_>| match tool {
+                Tool::Function(function) => self.allowed.contains(&function.name),
+                Tool::Native(_) => true,
+            };
+            self.chat.tools.retain(may);
+        }
     }
 
     fn generation(&mut self, config: Object<'a>) -> Result<(), Fault> {

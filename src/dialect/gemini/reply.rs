@@ -377,9 +377,13 @@ pub(crate) fn metered(usage: &[u8]) -> Metered {
     let prompt = counts.prompt_tokens_details.unwrap_or_default();
     let tools = counts.tool_use_prompt_tokens_details.unwrap_or_default();
     let answer = counts.candidates_tokens_details.unwrap_or_default();
+    let candidates = counts.candidates_token_count.unwrap_or(0);
+    // Some count thoughts among the candidates' tokens: then these and the prompt's are all there are.
+    let read = counts.prompt_token_count.unwrap_or(0);
+    let among = counts.total_token_count == Some(read.saturating_add(candidates)) && reasoning <= candidates;
     let usage = Usage {
-        prompt: counts.prompt_token_count.unwrap_or(0).saturating_add(tool_use),
-        completion: counts.candidates_token_count.unwrap_or(0).saturating_add(reasoning),
+        prompt: read.saturating_add(tool_use),
+        completion: if among { candidates } else { candidates.saturating_add(reasoning) },
         cache_read: counts.cached_content_token_count.unwrap_or(0),
         reasoning,
         audio_in: prompt.audio.saturating_add(tools.audio),

@@ -116,6 +116,10 @@ pub(super) struct Declaration<'a> {
     pub(super) parameters: Option<Raw<'a>>,
     #[serde(borrow, alias = "parameters_json_schema")]
     pub(super) parameters_json_schema: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub(super) behavior: Option<Raw<'a>>,
+    #[serde(borrow, alias = "responseJsonSchema", alias = "response_json_schema")]
+    pub(super) response: Option<Raw<'a>>,
 }
 
 /// How functions are called.

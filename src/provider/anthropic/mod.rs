@@ -8,6 +8,7 @@ mod features;
 mod foundry;
 mod media;
 mod model;
+mod plain;
 mod reply;
 mod request;
 mod said;

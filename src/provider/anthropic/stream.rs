@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use smallvec::SmallVec;
 
+use super::plain::Plain;
 use super::said::{self, Ending};
 use crate::chat::{Broken, DecodeEnd, Decoder, Delta, Raw, Sink, Str};
 use crate::dialect::anthropic::Counts;
@@ -132,6 +133,18 @@ impl Events {
     }
 
     fn read(&mut self, name: &str, json: &[u8], sink: &mut dyn Sink) -> Result<(), Broken> {
+        match Plain::read(json) {
+            Some(Plain::Text(text)) => {
+                self.text(&text, sink);
+                return Ok(());
+            }
+            Some(Plain::Thinking(text)) => {
+                think(&text, sink);
+                return Ok(());
+            }
+            Some(Plain::Input(index, json)) => return self.input(index, &json, sink),
+            None => {}
+        }
         let event: Event<'_> = serde_json::from_slice(json).map_err(|error| malformed("an event", &error))?;
         match event.kind.as_deref().unwrap_or(name) {
             "message_start" => self.start(event.message, sink),
@@ -206,9 +219,7 @@ impl Events {
         };
         self.open.push((index, open));
         self.text(block.text.as_deref().unwrap_or_default(), sink);
-        if let Some(thinking) = block.thinking.as_deref().filter(|thinking| !thinking.is_empty()) {
-            sink.delta(0, Delta::Thinking(thinking));
-        }
+        think(block.thinking.as_deref().unwrap_or_default(), sink);
         for citation in block.citations.unwrap_or_default() {
             self.cite(index, citation)?;
         }
@@ -220,11 +231,7 @@ impl Events {
             serde_json::from_str(json.get()).map_err(|error| malformed("content_block_delta", &error))?;
         match &*piece.kind {
             "text_delta" => self.text(piece.text.as_deref().unwrap_or_default(), sink),
-            "thinking_delta" => {
-                if let Some(thinking) = piece.thinking.as_deref().filter(|thinking| !thinking.is_empty()) {
-                    sink.delta(0, Delta::Thinking(thinking));
-                }
-            }
+            "thinking_delta" => think(piece.thinking.as_deref().unwrap_or_default(), sink),
             "signature_delta" => {
                 let more = piece.signature.as_deref().unwrap_or_default();
                 self.hold(more.len())?;
@@ -379,6 +386,12 @@ fn with_members(json: &str, edits: &[(&str, &str)]) -> String {
     }
     out.push_str(json.get(last..).unwrap_or_default());
     out
+}
+
+fn think(text: &str, sink: &mut dyn Sink) {
+    if !text.is_empty() {
+        sink.delta(0, Delta::Thinking(text));
+    }
 }
 
 fn is_blank(input: &str) -> bool {

@@ -10,6 +10,7 @@ use super::features::Betas;
 use super::model::Claude;
 use super::schema;
 use crate::chat::{Api, Chat, Format, Function, Native, Raw, SCHEMA_TOOL, Str, Tool, ToolChoice};
+use crate::provider::refuse::native_type;
 use crate::vocabulary::{Fault, Kind};
 
 /// What the types of Anthropic's own tools begin with; a date follows.
@@ -29,6 +30,9 @@ const NATIVE: [&str; 12] = [
 ];
 /// The version of the web search that every model with one has.
 const WEB_SEARCH: &str = "web_search_20250305";
+/// The tools that stand for those of others which run code, and which read pages.
+const CODE: (&str, &str) = ("code_execution_20250825", r#"{"type":"code_execution_20250825","name":"code_execution"}"#);
+const PAGES: (&str, &str) = ("web_fetch_20250910", r#"{"type":"web_fetch_20250910","name":"web_fetch"}"#);
 
 /// One of `tools`.
 #[derive(Debug, Serialize)]
@@ -164,12 +168,16 @@ fn custom<'c>(function: &'c Function<'_>, claude: Claude, index: usize, dropped:
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Kinded<'c> {
     #[serde(borrow, rename = "type")]
     kind: Option<Str<'c>>,
     #[serde(rename = "googleSearch", alias = "google_search", default)]
     google_search: Option<serde::de::IgnoredAny>,
+    #[serde(rename = "codeExecution", alias = "code_execution", default)]
+    code_execution: Option<serde::de::IgnoredAny>,
+    #[serde(rename = "urlContext", alias = "url_context", default)]
+    url_context: Option<serde::de::IgnoredAny>,
 }
 
 /// The type of a native tool.
@@ -181,19 +189,27 @@ pub(super) fn kind_of<'c>(tool: &Tool<'c>) -> Option<Str<'c>> {
 /// A tool that a vendor runs: Anthropic's own as they are, and a search for a search.
 fn own<'c>(native: &Native<'c>, index: usize, betas: &mut Betas) -> Result<Callable<'c>, Fault> {
     let read = serde_json::from_str::<Kinded<'c>>(native.json.get()).ok();
-    let (kind, google) = read.map_or((None, false), |read| (read.kind, read.google_search.is_some()));
-    let kind = kind.unwrap_or_default();
+    let read = read.unwrap_or_default();
+    let kind = read.kind.unwrap_or_default();
     if native.api == Api::Anthropic || NATIVE.iter().any(|known| kind.starts_with(known)) {
         betas.add_tool(&kind);
         return Ok(Callable::Native(Cow::Borrowed(native.json)));
     }
-    if kind.starts_with("web_search") || google {
+    if kind.contains("web_search") || read.google_search.is_some() {
         return Ok(web_search(native.json));
     }
-    let text = format!(
-        "tools[{index}]: {:?} is no tool that Anthropic has: give functions, or tools like {WEB_SEARCH}",
-        &*kind
-    );
+    let stands = match () {
+        () if kind.starts_with("code_interpreter") || read.code_execution.is_some() => Some(CODE),
+        () if kind.contains("web_fetch") || read.url_context.is_some() => Some(PAGES),
+        () => None,
+    };
+    if let Some((kind, tool)) = stands {
+        betas.add_tool(kind);
+        return Ok(Callable::Native(schema::owned(tool.to_owned())));
+    }
+    let kind = native_type(native.json);
+    let text =
+        format!("tools[{index}]: {kind:?} is no tool that Anthropic has: give functions, or tools like {WEB_SEARCH}");
     Err(Fault::client(Kind::BadRequest, text).param(format!("tools[{index}].type")))
 }
 

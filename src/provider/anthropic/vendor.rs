@@ -3,7 +3,7 @@
 use super::reply;
 use super::request::{self, Flavour};
 use super::stream::Stream;
-use crate::chat::{Broken, Chat, Decoder, Sink};
+use crate::chat::{Api, Broken, Chat, Decoder, Sink};
 use crate::config;
 use crate::dialect::Endpoint;
 use crate::provider::{Ask, BadTarget, Call, Carry, ChatApi, Provider, StreamUsage, Target, Written};
@@ -36,6 +36,10 @@ pub struct Messages {
 }
 
 impl ChatApi for Messages {
+    fn words(&self) -> Api {
+        Api::Anthropic
+    }
+
     fn supported(&self, model: &str) -> &'static [&'static str] {
         request::supported(model)
     }

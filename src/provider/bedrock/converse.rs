@@ -4,7 +4,7 @@ use super::body::{Body, Inference, JsonSchema, OutputConfig, Structure, TextForm
 use super::family::{self, Family};
 use super::tools::{self, Setting};
 use super::{fields, place, reasoning, reply, stream, turns};
-use crate::chat::{Broken, Chat, Decoder, Format, Sink};
+use crate::chat::{Api, Broken, Chat, Decoder, Format, Raw, Sink};
 use crate::provider::{Ask, ChatApi, Target, Written};
 use crate::vocabulary::{Fault, Kind, Metered};
 
@@ -26,6 +26,10 @@ impl Dropped {
 }
 
 impl ChatApi for Converse {
+    fn words(&self) -> Api {
+        Api::Converse
+    }
+
     fn supported(&self, model: &str) -> &'static [&'static str] {
         Family::of(model).supported()
     }
@@ -35,7 +39,7 @@ impl ChatApi for Converse {
         let family = Family::of_either(ask.model, base_model);
         let mut dropped = Dropped::default();
         let conversation = turns::write(chat, family, &mut dropped)?;
-        let (mut top, mut fields) = fields::carry(chat, &mut dropped)?;
+        let (mut top, mut fields) = fields::carry(chat)?;
         let mut inference = inference(chat);
         let thinks = reasoning::write(chat, family, &mut inference, &mut fields, &mut dropped);
         let named = if family == Family::of(ask.model) { ask.model } else { base_model.unwrap_or_default() };
@@ -87,8 +91,14 @@ impl ChatApi for Converse {
 }
 
 fn inference<'a>(chat: &Chat<'a>) -> Inference<'a> {
-    let stop_sequences = chat.stop.clone();
-    Inference { max_tokens: chat.max_tokens, temperature: chat.temperature, top_p: chat.top_p, stop_sequences }
+    let (temperature, stop_sequences) = (chat.temperature.map(at_most_one), chat.stop.clone());
+    Inference { max_tokens: chat.max_tokens, temperature, top_p: chat.top_p, stop_sequences }
+}
+
+/// OpenAI's range goes to 2, AWS's to 1.
+fn at_most_one(value: Raw<'_>) -> Raw<'_> {
+    let beyond = value.get().parse::<f64>().is_ok_and(|number| number > 1.0);
+    beyond.then(|| serde_json::from_str("1").ok()).flatten().unwrap_or(value)
 }
 
 /// Whether a schema is one that models follow by themselves: its objects are closed. Others are given as a tool.

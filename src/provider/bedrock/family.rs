@@ -102,7 +102,8 @@ impl Family {
             Self::Claude((3, minor)) if minor < 7 => &CLAUDE_3,
             Self::Claude(_) => &CLAUDE,
             Self::Nova => &NOVA,
-            Self::Nova2 | Self::GptOss | Self::Qwen | Self::Unknown => &REASONING,
+            Self::Nova2 => &NOVA_2,
+            Self::GptOss | Self::Qwen | Self::Unknown => &REASONING,
             Self::Llama => &LLAMA,
             Self::Text => &TEXT,
             Self::Other => &OTHER,
@@ -156,7 +157,7 @@ const REASONING: [&str; 11] = [
     "user",
     "service_tier",
 ];
-const NOVA: [&str; 10] = [
+const NOVA: [&str; 11] = [
     "tools",
     "tool_choice",
     "parallel_tool_calls",
@@ -167,8 +168,23 @@ const NOVA: [&str; 10] = [
     "response_format",
     "user",
     "service_tier",
+    "web_search_options",
 ];
-const OTHER: [&str; 10] = NOVA;
+const NOVA_2: [&str; 12] = [
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "temperature",
+    "top_p",
+    "top_k",
+    "stop",
+    "reasoning_effort",
+    "response_format",
+    "user",
+    "service_tier",
+    "web_search_options",
+];
+const OTHER: [&str; 10] = CLAUDE_3;
 const LLAMA: [&str; 8] =
     ["tools", "parallel_tool_calls", "temperature", "top_p", "stop", "response_format", "user", "service_tier"];
 const TEXT: [&str; 5] = ["temperature", "top_p", "stop", "user", "service_tier"];

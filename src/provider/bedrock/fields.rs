@@ -38,7 +38,7 @@ struct NovaInference<'a> {
 }
 
 /// Sorts what the client gave beside OpenAI's parameters: Converse's own members, and the model's.
-pub(super) fn carry<'a>(chat: &Chat<'a>, dropped: &mut Dropped) -> Result<(Members<'a>, Members<'a>), Fault> {
+pub(super) fn carry<'a>(chat: &Chat<'a>) -> Result<(Members<'a>, Members<'a>), Fault> {
     let (mut top, mut fields) = (Members::default(), Members::default());
     for (name, value) in &chat.extra {
         match TOP.iter().find(|(known, also)| **name == **known || **name == **also) {
@@ -51,11 +51,8 @@ pub(super) fn carry<'a>(chat: &Chat<'a>, dropped: &mut Dropped) -> Result<(Membe
             None => fields.carry(name.clone(), value),
         }
     }
-    for (api, name, value) in &chat.native {
-        match api {
-            Api::Converse => top.carry(name.clone(), value),
-            _ => dropped.note(name),
-        }
+    for (_, name, value) in chat.native.iter().filter(|(api, ..)| *api == Api::Converse) {
+        top.carry(name.clone(), value);
     }
     Ok((top, fields))
 }
@@ -82,8 +79,11 @@ pub(super) fn add<'a>(
         (Some(top_k), _) => fields.carry("top_k", top_k),
     }
     if let Some(tier) = chat.service_tier.as_deref().filter(|tier| *tier != "auto") {
-        let r#type = if tier == "standard_only" { "default" } else { tier };
-        top.make("serviceTier", &Tier { r#type });
+        match tier {
+            "standard_only" | "standard" => top.make("serviceTier", &Tier { r#type: "default" }),
+            "default" | "flex" | "priority" | "reserved" => top.make("serviceTier", &Tier { r#type: tier }),
+            _ => dropped.note("service_tier"),
+        }
     }
     if let Some(user) = chat.user.as_deref() {
         // It is for the log of invocations; what AWS would refuse there is not worth the answer.

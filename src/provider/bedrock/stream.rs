@@ -10,6 +10,7 @@ use super::exception;
 use super::reply::{self, Beside, Citation, MediumSource, SERVER_TOOL};
 use super::usage::Counts;
 use crate::chat::{Api, Broken, DecodeEnd, Decoder, Delta, Raw, Sink, Str};
+use crate::json::{self, Cursor};
 use crate::vocabulary::Metered;
 use crate::wire::aws;
 
@@ -299,6 +300,10 @@ impl ConverseStream {
     }
 
     fn said(&mut self, payload: &[u8], sink: &mut dyn Sink) -> Result<(), Broken> {
+        if let Some((number, text)) = plain(payload) {
+            self.begin(sink);
+            return self.text(number, &text, sink);
+        }
         let said: Said<'_> = parse(payload)?;
         let number = said.content_block_index;
         self.begin(sink);
@@ -460,6 +465,31 @@ impl Open {
             }
         }
     }
+}
+
+/// The most usual event, a piece of text, read in one walk: the number of its part, and the text.
+fn plain(payload: &[u8]) -> Option<(u64, Str<'_>)> {
+    let mut cursor = Cursor::new(payload);
+    let (mut number, mut text) = (0, None);
+    cursor.open_object()?;
+    while let Some(key) = cursor.key()? {
+        match key.of(payload) {
+            b"\"contentBlockIndex\"" => number = json::as_u64(cursor.skip()?.of(payload))?,
+            b"\"delta\"" if text.is_none() => {
+                cursor.open_object()?;
+                let (b"\"text\"", value) = (cursor.key()??.of(payload), cursor.skip()?) else { return None };
+                text = Some(value.of(payload));
+                if cursor.key()?.is_some() {
+                    return None;
+                }
+            }
+            // What hides the length.
+            b"\"p\"" => drop(cursor.skip()?),
+            _ => return None,
+        }
+    }
+    let text = serde_json::from_slice(text?).ok()?;
+    cursor.is_at_end().then_some((number, text))
 }
 
 fn server(key: &'static str, start: Raw<'_>) -> Part {

@@ -7,8 +7,11 @@ use super::converse::Dropped;
 use super::family::Family;
 use super::turns::cache_point;
 use crate::chat::{self, Api, Chat, Function, Native, Raw, SCHEMA_TOOL, Str, ToolChoice};
+use crate::provider::refuse::native_type;
 use crate::vocabulary::{Fault, Kind};
 
+/// What Nova calls its search of the web.
+const GROUNDING: &str = "nova_grounding";
 const NAME_BYTES_MAX: usize = 64;
 const ANY_OBJECT: &str = r#"{"type":"object","properties":{}}"#;
 
@@ -113,7 +116,7 @@ fn listed<'a>(
                     .and_then(|cache| cache_point(cache, setting.family.caches_tools(), dropped));
                 tools.extend(mark.map(Tool::CachePoint));
             }
-            chat::Tool::Native(native) => match own(native) {
+            chat::Tool::Native(native) => match own(native).or_else(|| grounding(native, setting.family)) {
                 Some(tool) => tools.push(tool),
                 None => {
                     let beta = anthropic(native, setting.family).ok_or_else(|| refused(native, index))?;
@@ -122,6 +125,9 @@ fn listed<'a>(
                 }
             },
         }
+    }
+    if chat.others.iter().any(|(name, _)| name == "web_search_options") {
+        tools.push(Tool::SystemTool(Named { name: GROUNDING.into() }));
     }
     if !theirs.is_empty() {
         fields.make("tools", &theirs);
@@ -223,6 +229,14 @@ fn own<'a>(native: &Native<'a>) -> Option<Tool<'a>> {
     Some(Tool::SystemTool(Named { name: peek.name? }))
 }
 
+/// Nova's search of the web in the place of another vendor's.
+fn grounding<'a>(native: &Native<'_>, family: Family) -> Option<Tool<'a>> {
+    let kind = native_type(native.json);
+    let searches = kind.contains("web_search") || matches!(&*kind, "googleSearch" | "google_search");
+    let has = matches!(family, Family::Nova | Family::Nova2);
+    (searches && has).then(|| Tool::SystemTool(Named { name: GROUNDING.into() }))
+}
+
 /// One of Anthropic's tools that Claude takes as it is: with the beta that it needs.
 fn anthropic(native: &Native<'_>, family: Family) -> Option<Option<&'static str>> {
     let kind = peek(native).and_then(|peek| peek.r#type).filter(|_| matches!(family, Family::Claude(_)))?;
@@ -230,8 +244,7 @@ fn anthropic(native: &Native<'_>, family: Family) -> Option<Option<&'static str>
 }
 
 fn refused(native: &Native<'_>, index: usize) -> Fault {
-    let kind = peek(native).and_then(|peek| peek.r#type);
-    let kind = kind.as_deref().unwrap_or("without a type");
+    let kind = native_type(native.json);
     let place = format!("tools[{index}].type");
     let text = format!("{place}: Bedrock does not run tools of type {kind:?}; leave it out, or give a function");
     Fault::client(Kind::BadRequest, text).param(place)

@@ -7,7 +7,7 @@ use super::converse::Dropped;
 use super::family::Family;
 use super::media::{self, Names};
 use crate::chat::{self, Api, Cache, Chat, Message, Native, Part, Raw, Role, Str};
-use crate::provider::refuse::Place;
+use crate::provider::refuse::{Place, native_type};
 use crate::vocabulary::{Fault, Kind};
 
 const TOOL_ID_BYTES_MAX: usize = 64;
@@ -90,7 +90,7 @@ impl<'a> Writer<'a, '_> {
             }
             Part::Native(native) => match own(native) {
                 Some(block) => self.done.system.push(block),
-                None => return Err(refused(place, &what(native))),
+                None => return Err(refused(place, &native_type(native.json))),
             },
             _ => return Err(refused(place, "a system message of other than text")),
         }
@@ -160,7 +160,11 @@ impl<'a> Writer<'a, '_> {
             match part {
                 Part::Text { text, .. } => content.extend(text_block(text)),
                 Part::Media(media) => content.push(media::block(media, &mut self.names, place)?),
-                Part::Native(native) => content.push(own(native).ok_or_else(|| refused(place, &what(native)))?),
+                Part::Native(native) => match own(native) {
+                    Some(block) => content.push(block),
+                    // What only another API understands (a reference to a tool): the conversation goes on without it.
+                    None => self.dropped.note(&native_type(native.json)),
+                },
                 _ => return Err(refused(place, "a tool's result of other than text and media")),
             }
         }
@@ -187,10 +191,10 @@ impl<'a> Writer<'a, '_> {
             Some(block) => Ok(Some(block)),
             // What a model of another vendor did beside its answer: the conversation goes on without it.
             None if role == "assistant" => {
-                self.dropped.note(&what(native));
+                self.dropped.note(&native_type(native.json));
                 Ok(None)
             }
-            None => Err(refused(place, &what(native))),
+            None => Err(refused(place, &native_type(native.json))),
         }
     }
 }
@@ -236,12 +240,6 @@ fn own<'a>(native: &Native<'a>) -> Option<Block<'a>> {
     let text = peek.text.filter(|_| peek.r#type.is_some_and(|kind| kind == "guarded_text"))?;
     let text = serde_json::from_str(text.get()).ok()?;
     Some(Block::GuardContent(Guard::Text(GuardText { text })))
-}
-
-/// What a part is called.
-fn what(native: &Native<'_>) -> String {
-    let peek: Option<Peek<'_>> = serde_json::from_str(native.json.get()).ok();
-    peek.and_then(|peek| peek.r#type).map_or_else(|| "a part without a type".to_owned(), |kind| kind.to_string())
 }
 
 fn refused(place: Place, what: &str) -> Fault {

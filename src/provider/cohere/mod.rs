@@ -11,7 +11,7 @@ mod stream;
 
 use super::target::{BadTarget, Target};
 use super::{Ask, Call, CallApi, Carry, ChatApi, Provider, StreamUsage, Written, rerank};
-use crate::chat::{Broken, Chat, Decoder, Sink};
+use crate::chat::{Api, Broken, Chat, Decoder, Sink};
 use crate::config;
 use crate::dialect::Endpoint;
 use crate::vocabulary::{Fault, Metered};
@@ -101,6 +101,10 @@ impl Provider for Cohere {
 struct ChatV2;
 
 impl ChatApi for ChatV2 {
+    fn words(&self) -> Api {
+        Api::Cohere
+    }
+
     fn supported(&self, _model: &str) -> &'static [&'static str] {
         &[
             "tools",

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::{Ask, Written};
 use crate::chat::{
-    Api, Chat, Effort, Format, Function, Media, MediaKind, Message, Part, Raw, Reasoning, Role, Source, Tool, ToolCall,
-    ToolChoice, ToolResult,
+    Api, Chat, Effort, Format, Function, Media, MediaKind, Message, Native, Part, Raw, Reasoning, Role, Source, Tool,
+    ToolCall, ToolChoice, ToolResult,
 };
 use crate::provider::members::{Members, beside};
 use crate::provider::refuse::{Dropped, Place, mime_of, native_type};
@@ -162,9 +162,14 @@ struct Thinking {
 pub(super) fn write(chat: &Chat<'_>, ask: &Ask<'_>) -> Result<Written, Fault> {
     let mut dropped = Dropped::default();
     let mut messages = Vec::with_capacity(chat.messages.len());
+    let mut shown = Vec::new();
     for (index, message) in chat.messages.iter().enumerate() {
-        turns(message, Place::message(index), &mut messages, &mut dropped)?;
+        if message.role != Role::Tool {
+            show(&mut shown, &mut messages);
+        }
+        turns(message, Place::message(index), &mut messages, &mut shown, &mut dropped)?;
     }
+    show(&mut shown, &mut messages);
     let (tools, tool_choice) = tools(chat, &mut dropped)?;
     if chat.user.is_some() {
         dropped.add("user");
@@ -217,6 +222,7 @@ fn turns<'a>(
     message: &'a Message<'_>,
     place: Place,
     out: &mut Vec<Turn<'a>>,
+    shown: &mut Vec<Item<'a>>,
     dropped: &mut Dropped,
 ) -> Result<(), Fault> {
     if message.name.is_some() {
@@ -231,11 +237,19 @@ fn turns<'a>(
                 let Part::ToolResult(result) = part else {
                     return Err(place.part(index).refuse("is not the result of a tool"));
                 };
-                out.push(result_of(result, place.part(index), dropped)?);
+                out.push(result_of(result, place.part(index), shown, dropped)?);
             }
         }
     }
     Ok(())
+}
+
+/// Pictures that tools returned stand in a message of the user's behind the results, which take text alone.
+fn show<'a>(shown: &mut Vec<Item<'a>>, out: &mut Vec<Turn<'a>>) {
+    if !shown.is_empty() {
+        let content = Some(Content::Items(std::mem::take(shown)));
+        out.push(Turn { role: "user", content, tool_plan: None, tool_calls: Vec::new(), tool_call_id: None });
+    }
 }
 
 fn spoken<'a>(
@@ -314,6 +328,8 @@ fn answered<'a>(parts: &'a [Part<'_>], place: Place, dropped: &mut Dropped) -> R
             Part::Thinking { text, .. } if calls => plan(&mut turn.tool_plan, text),
             Part::Thinking { text, .. } => items.push(Item::Thinking { thinking: text }),
             Part::Redacted { .. } => dropped.add("messages[].redacted_thinking"),
+            // What the provider's own tools did is told by the text around it.
+            Part::Native(native) if native.api != Api::Cohere => lose(native, dropped),
             _ => items.push(item(part, place.part(index), dropped)?),
         }
     }
@@ -321,6 +337,10 @@ fn answered<'a>(parts: &'a [Part<'_>], place: Place, dropped: &mut Dropped) -> R
         turn.content = Some(content(items));
     }
     Ok(turn)
+}
+
+fn lose(native: &Native<'_>, dropped: &mut Dropped) {
+    dropped.add(&format!("messages[].{}", native_type(native.json)));
 }
 
 fn plan<'a>(plan: &mut Option<Cow<'a, str>>, text: &'a str) {
@@ -339,7 +359,12 @@ fn called<'a>(call: &'a ToolCall<'_>, dropped: &mut Dropped) -> Called<'a> {
     Called { id: &call.id, r#type: "function", function: CalledFunction { name: &call.name, arguments } }
 }
 
-fn result_of<'a>(result: &'a ToolResult<'_>, place: Place, dropped: &mut Dropped) -> Result<Turn<'a>, Fault> {
+fn result_of<'a>(
+    result: &'a ToolResult<'_>,
+    place: Place,
+    shown: &mut Vec<Item<'a>>,
+    dropped: &mut Dropped,
+) -> Result<Turn<'a>, Fault> {
     dropped.cache(result.cache.is_some());
     if result.error {
         dropped.add("is_error");
@@ -350,11 +375,25 @@ fn result_of<'a>(result: &'a ToolResult<'_>, place: Place, dropped: &mut Dropped
             Part::Media(Media { kind: MediaKind::File, source: Source::Text(text), name, .. }) => {
                 Item::Document { document: Document { data: DocumentData { title: name.as_deref(), text } } }
             }
+            Part::Media(media) if media.kind == MediaKind::Image => {
+                if shown.is_empty() {
+                    shown.push(Item::Text { text: "What the tools returned:" });
+                }
+                shown.push(media_item(media, place.part(index), dropped)?);
+                continue;
+            }
+            Part::Native(native) if native.api != Api::Cohere => {
+                lose(native, dropped);
+                continue;
+            }
             Part::Media(media) => {
                 return Err(place.part(index).refuse_media(media.kind, "a tool's result for Cohere", "text"));
             }
             _ => item(part, place.part(index), dropped)?,
         });
+    }
+    if items.is_empty() && !shown.is_empty() {
+        items.push(Item::Text { text: "See the next message." });
     }
     let content = Some(content(items));
     Ok(Turn { role: "tool", content, tool_plan: None, tool_calls: Vec::new(), tool_call_id: Some(&result.id) })

@@ -11,7 +11,7 @@ use crate::chat::{
     Api, Media, MediaKind, Message, Part, Raw, Role, Source, Str, ToolCall, ToolResult, object_or_empty,
 };
 use crate::dialect::gemini::Object;
-use crate::provider::refuse::Place;
+use crate::provider::refuse::{Place, native_type};
 use crate::vocabulary::{Fault, Kind};
 
 use super::Flavour;
@@ -196,11 +196,11 @@ impl<'c> Writer<'_, 'c> {
                 Part::Native(native) if native.api == Api::Gemini => out.push(Piece::Native(native.json)),
                 // What the provider's own tools did is told by the text around it.
                 Part::Native(native) if message.role == Role::Assistant => {
-                    let kind = kind_of(native.json);
+                    let kind = native_type(native.json);
                     self.drop_once(&kind);
                 }
                 Part::Native(native) => {
-                    let kind = kind_of(native.json);
+                    let kind = native_type(native.json);
                     return Err(bad(place, &format!("content of type {kind:?} has no counterpart in Gemini")));
                 }
                 Part::ToolResult(_) => return Err(bad(place, "a tool's result outside a tool message")),
@@ -317,7 +317,7 @@ impl<'c> Writer<'_, 'c> {
         let mime = media.mime.as_deref().filter(|mime| !mime.is_empty()).map(Cow::Borrowed);
         let part = match &media.source {
             Source::Base64(data) => {
-                let Some(mime_type) = mime.or_else(|| sniffed(data).map(Cow::Borrowed)) else {
+                let Some(mime_type) = mime.or_else(|| sniffed(data, media.kind).map(Cow::Borrowed)) else {
                     return Err(bad(
                         place,
                         "the media type of the data is not known: give it, as in data:image/png;base64,",
@@ -398,11 +398,6 @@ struct Named<'t> {
     error: Option<&'t str>,
 }
 
-fn kind_of(raw: Raw<'_>) -> String {
-    let kind = Object::read(raw).and_then(|object| object.get(&["type"]));
-    kind.and_then(|kind| serde_json::from_str(kind.get()).ok()).unwrap_or_else(|| "unknown".to_owned())
-}
-
 /// Signatures of Google's are bytes in base64: anything else is another provider's, and would be refused.
 fn is_base64(text: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
@@ -410,7 +405,7 @@ fn is_base64(text: &str) -> bool {
 }
 
 /// The media type by the first bytes.
-fn sniffed(base64: &str) -> Option<&'static str> {
+fn sniffed(base64: &str, kind: MediaKind) -> Option<&'static str> {
     let known = [
         ("iVBORw0KGgo", "image/png"),
         ("/9j/", "image/jpeg"),
@@ -429,7 +424,10 @@ fn sniffed(base64: &str) -> Option<&'static str> {
             _ => None,
         };
     }
-    known.into_iter().find(|(start, _)| base64.starts_with(start)).map(|(_, mime)| mime)
+    // A frame of MPEG's: its first eleven bits are set.
+    let frame = || kind == MediaKind::Audio && base64.starts_with("//");
+    let found = known.into_iter().find(|(start, _)| base64.starts_with(start)).map(|(_, mime)| mime);
+    found.or_else(|| frame().then_some("audio/mpeg"))
 }
 
 fn of_ending(ending: &str) -> Option<&'static str> {

@@ -8,6 +8,7 @@ mod embeddings;
 mod family;
 mod logprobs;
 mod partial;
+mod plain;
 mod reply;
 mod request;
 mod schema;
@@ -20,7 +21,7 @@ pub(super) use embeddings::{
     Content as TextContent, Texts, Values, Vectors, answer as embeddings_answer, texts as embeddings_texts,
 };
 
-use crate::chat::{Broken, Chat, Decoder, Sink};
+use crate::chat::{Api, Broken, Chat, Decoder, Sink};
 use crate::config as configuration;
 use crate::dialect::Endpoint;
 use crate::vocabulary::{Fault, Metered};
@@ -165,6 +166,10 @@ static SUPPORTED: [&str; 22] = [
 ];
 
 impl ChatApi for Generate {
+    fn words(&self) -> Api {
+        Api::Gemini
+    }
+
     fn supported(&self, model: &str) -> &'static [&'static str] {
         let thinks = family::Family::of(model).thinks();
         SUPPORTED.get(usize::from(!thinks)..).unwrap_or_default()

@@ -11,6 +11,7 @@ use crate::vocabulary::Metered;
 
 use super::logprobs;
 use super::partial::Arguments;
+use super::plain::{self, Plain};
 
 /// The most of an answer's text that is kept to find where citations stand in it.
 const TEXT_BYTES_MAX: usize = 256 * 1024;
@@ -31,6 +32,8 @@ pub(super) struct Reader {
     recognized: bool,
     arguments_bytes_max: usize,
     metered: Metered,
+    // The last usage that was told, unread: each repeats the one before.
+    usage: Vec<u8>,
     looked_up: LookedUp,
 }
 
@@ -57,6 +60,7 @@ impl Reader {
             recognized: false,
             arguments_bytes_max,
             metered: Metered::Absent,
+            usage: Vec::new(),
             looked_up: LookedUp::default(),
         }
     }
@@ -73,7 +77,9 @@ impl Reader {
 
     /// What was reported so far.
     pub(super) fn metered(&self) -> Metered {
-        self.metered.with(self.looked_up.counted())
+        let last = if self.usage.is_empty() { Metered::Absent } else { metered(&self.usage) };
+        let known = if last == Metered::Absent { self.metered } else { last };
+        known.with(self.looked_up.counted())
     }
 
     /// Whether each answer that began has ended.
@@ -83,6 +89,9 @@ impl Reader {
 
     /// Reads a piece.
     pub(super) fn response(&mut self, json: &[u8], sink: &mut dyn Sink) -> Result<(), Broken> {
+        if self.begun && Plain::read(json).is_some_and(|plain| self.plain(&plain, sink)) {
+            return Ok(());
+        }
         let response: Response<'_> = serde_json::from_slice(json)
             .map_err(|error| Broken::Malformed(format!("not an answer of Gemini's: {error}")))?;
         if let Some(error) = response.error {
@@ -91,10 +100,7 @@ impl Reader {
         self.recognized |= response.candidates.is_some() || response.usage_metadata.is_some();
         self.start(&response, sink);
         if let Some(usage) = response.usage_metadata {
-            let metered = metered(usage.get().as_bytes());
-            if metered != Metered::Absent {
-                self.metered = metered;
-            }
+            self.count(usage.get().as_bytes());
         }
         for candidate in response.candidates.into_iter().flatten() {
             self.candidate(&candidate, sink)?;
@@ -110,6 +116,30 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Takes a text of an answer that has begun; false where it has not.
+    fn plain(&mut self, plain: &Plain<'_>, sink: &mut dyn Sink) -> bool {
+        let Some(choice) = self.choices.iter_mut().find(|choice| choice.index == plain.index) else { return false };
+        choice.say(&plain.text, plain.thought, sink);
+        if let Some(usage) = plain.usage {
+            self.count(usage);
+        }
+        true
+    }
+
+    /// Notes what a piece reports.
+    fn count(&mut self, usage: &[u8]) {
+        if plain::counts_the_prompt(usage) {
+            self.usage.clear();
+            self.usage.extend_from_slice(usage);
+            return;
+        }
+        let metered = metered(usage);
+        if metered != Metered::Absent {
+            self.usage.clear();
+            self.metered = metered;
+        }
     }
 
     fn start(&mut self, response: &Response<'_>, sink: &mut dyn Sink) {
@@ -172,15 +202,7 @@ impl Choice {
             native(index, key, raw, sink);
             return Ok(());
         }
-        if let Some(text) = part.text.as_deref().filter(|text| !text.is_empty()) {
-            match part.thought {
-                Some(true) => sink.delta(index, Delta::Thinking(text)),
-                _ => {
-                    self.keep(text);
-                    sink.delta(index, Delta::Text(text));
-                }
-            }
-        }
+        self.say(part.text.as_deref().unwrap_or_default(), part.thought == Some(true), sink);
         if let Some(blob) = &part.inline_data {
             let (mime, data) = (blob.mime_type.as_deref().unwrap_or_default(), blob.data.as_deref());
             sink.delta(index, Delta::Media { mime, data: data.unwrap_or_default() });
@@ -189,6 +211,17 @@ impl Choice {
             sink.delta(index, Delta::Signature(signature));
         }
         Ok(())
+    }
+
+    fn say(&mut self, text: &str, thought: bool, sink: &mut dyn Sink) {
+        match (text, thought) {
+            ("", _) => {}
+            (text, true) => sink.delta(self.index, Delta::Thinking(text)),
+            (text, false) => {
+                self.keep(text);
+                sink.delta(self.index, Delta::Text(text));
+            }
+        }
     }
 
     fn keep(&mut self, text: &str) {

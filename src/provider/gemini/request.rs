@@ -44,6 +44,9 @@ pub(super) fn write(chat: &Chat<'_>, ask: &Ask<'_>, flavour: Flavour) -> Result<
     let rest = rest(chat);
     let own_config = rest.get(&["toolConfig", "tool_config"]).is_some();
     let tier = tier(chat);
+    if tier.is_none() && chat.service_tier.as_deref().is_some_and(|asked| asked != "auto") {
+        dropped.push("service_tier".to_owned());
+    }
     let body = Body {
         contents,
         system_instruction,
@@ -68,7 +71,8 @@ fn tier<'c>(chat: &'c Chat<'c>) -> Option<&'c str> {
     match chat.service_tier.as_deref()? {
         "auto" => None,
         "default" | "standard" | "standard_only" => Some("standard"),
-        other => Some(other),
+        known @ ("flex" | "priority") => Some(known),
+        _ => None,
     }
 }
 

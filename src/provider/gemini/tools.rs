@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::chat::{Api, Chat, Function, Native, Raw, Tool, ToolChoice};
 use crate::dialect::gemini::{Object, is_null};
+use crate::provider::refuse::native_type;
 use crate::vocabulary::{Fault, Kind};
 
 use super::family::Family;
@@ -125,16 +126,16 @@ fn native_tool<'c>(native: &Native<'c>, index: usize) -> Result<Option<Object<'c
     let kind = object.get(&["type"]).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
     match kind.as_deref() {
         None if object.0.iter().any(|(name, _)| OWN.contains(&&**name)) => Ok(Some(object)),
-        Some(kind) if kind.starts_with("web_search") => Ok(Some(named("googleSearch"))),
+        Some(kind) if kind.contains("web_search") => Ok(Some(named("googleSearch"))),
         Some(kind) if kind.starts_with("code_interpreter") || kind.starts_with("code_execution") => {
             Ok(Some(named("codeExecution")))
         }
-        Some(kind) if kind.starts_with("web_fetch") => Ok(Some(named("urlContext"))),
+        Some(kind) if kind.contains("web_fetch") => Ok(Some(named("urlContext"))),
         kind => {
             let text = format!(
                 "tools[{index}]: a tool of type {:?} has no counterpart in Gemini; functions, web search, code execution \
                  and Google's own tools ({{\"googleSearch\": {{}}}}) have",
-                kind.unwrap_or("unknown")
+                kind.map_or_else(|| native_type(native.json), str::to_owned)
             );
             Err(Fault::client(Kind::BadRequest, text).param(format!("tools[{index}]")))
         }

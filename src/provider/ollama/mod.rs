@@ -10,7 +10,7 @@ mod stream;
 
 use super::target::{BadTarget, Target};
 use super::{Ask, Call, CallApi, Carry, ChatApi, Provider, StreamUsage, Written};
-use crate::chat::{Broken, Chat, Decoder, Sink};
+use crate::chat::{Api, Broken, Chat, Decoder, Sink};
 use crate::config;
 use crate::dialect::Endpoint;
 use crate::vocabulary::{Fault, Metered};
@@ -99,6 +99,10 @@ impl Provider for Ollama {
 struct NativeChat;
 
 impl ChatApi for NativeChat {
+    fn words(&self) -> Api {
+        Api::Ollama
+    }
+
     fn supported(&self, _model: &str) -> &'static [&'static str] {
         &[
             "tools",

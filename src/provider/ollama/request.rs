@@ -197,6 +197,10 @@ impl<'a> Turn<'a> {
             Part::ToolCall(call) if role == Role::Assistant => self.tool_calls.push(called(call, place, dropped)?),
             Part::Thinking { text, .. } if role == Role::Assistant => self.thinking.push_str(text),
             Part::Redacted { .. } if role == Role::Assistant => dropped.add("messages[].redacted_thinking"),
+            // What the provider's own tools did is told by the text around it.
+            Part::Native(native) if matches!(role, Role::Assistant | Role::Tool) => {
+                dropped.add(&format!("messages[].{}", native_type(native.json)));
+            }
             Part::Native(native) => {
                 let kind = native_type(native.json);
                 return Err(

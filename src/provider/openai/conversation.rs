@@ -6,33 +6,20 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use super::form::{
-    Address, Called, Content, Extra, OutCache, OutCall, OutFile, OutMessage, OutPart, Signed, Sound, SpokenId, Thought,
-    Url,
+    Address, Called, Content, Extra, Heard, OutCache, OutCall, OutFile, OutMessage, OutPart, Signed, Sound, SpokenId,
+    Thought, Url,
 };
 use super::vendor::{Documents, History, Vendor};
 use crate::chat::{
-    Api, Cache, Chat, Media, MediaKind, Message, Native, Part, Raw, Role, Source, Str, ToolCall, ToolResult,
-    object_or_empty,
+    Api, Cache, Chat, Media, MediaKind, Message, Native, Part, Raw, Role, Source, ToolCall, ToolResult, object_or_empty,
 };
 use crate::json;
+use crate::provider::refuse::native_type;
 use crate::vocabulary::{Fault, Kind};
 
 /// A cache mark, for vendors that know them.
 pub(super) fn cache<'c>(cache: Option<&'c Cache<'_>>, vendor: &Vendor) -> Option<OutCache<'c>> {
     cache.filter(|_| vendor.cache_marks).map(|cache| OutCache { r#type: "ephemeral", ttl: cache.ttl.as_deref() })
-}
-
-/// The `type` of an object of another API, for messages.
-pub(super) fn type_of(json: Raw<'_>) -> String {
-    #[derive(serde::Deserialize)]
-    struct Typed<'a> {
-        #[serde(borrow)]
-        r#type: Option<Str<'a>>,
-    }
-    let typed = serde_json::from_str::<Typed<'_>>(json.get()).ok().and_then(|typed| typed.r#type);
-    // Gemini's tools have no type: their one key says what they are.
-    let key = || json.get().split('"').nth(1).map(str::to_owned);
-    typed.map(|kind| kind.to_string()).or_else(key).unwrap_or_default().chars().take(64).collect()
 }
 
 /// Writes all messages.
@@ -139,7 +126,7 @@ impl<'c> Conversation<'c, '_> {
             Part::Text { text, cache } => Ok(self.text(text, cache.as_ref())),
             Part::Media(media) => self.media(media, place),
             Part::Native(Native { api: Api::OpenAiChat, json }) => Ok(OutPart::Native(json)),
-            Part::Native(Native { json, .. }) => Err(place.cannot(&type_of(json), "leave it out")),
+            Part::Native(Native { json, .. }) => Err(place.cannot(&native_type(json), "leave it out")),
             Part::Refusal(text) => Ok(self.text(text, None)),
             Part::ToolCall(_) | Part::ToolResult(_) | Part::Thinking { .. } | Part::Redacted { .. } => {
                 Err(place.cannot("this part in this role", "put it into a message of the role that it belongs to"))
@@ -161,8 +148,12 @@ impl<'c> Conversation<'c, '_> {
                 let detail = media.detail.as_deref();
                 Ok(OutPart::ImageUrl { image_url: Address { url, detail }, cache_control })
             }
+            (MediaKind::Audio, Source::Base64(data) | Source::Url(data)) if self.vendor.is_mistral => {
+                Ok(OutPart::InputAudio { input_audio: Heard::Plain(data) })
+            }
             (MediaKind::Audio, Source::Base64(data)) => {
-                Ok(OutPart::InputAudio { input_audio: Sound { data, format: sound_format(media.mime.as_deref()) } })
+                let sound = Sound { data, format: sound_format(media.mime.as_deref()) };
+                Ok(OutPart::InputAudio { input_audio: Heard::Sound(sound) })
             }
             (MediaKind::Audio, _) => Err(place.cannot("a sound by its address", "send its bytes")),
             (MediaKind::Video, source) => url(source, media.mime.as_deref().unwrap_or("video/mp4"))
@@ -208,7 +199,7 @@ impl<'c> Conversation<'c, '_> {
             let out = match part {
                 // What only another API understands (a reference to a tool): the conversation goes on without it.
                 Part::Native(Native { api, json }) if *api != Api::OpenAiChat => {
-                    self.dropped.push(format!("messages.{}", type_of(json)));
+                    self.dropped.push(format!("messages.{}", native_type(json)));
                     continue;
                 }
                 part => self.part(part, place)?,
@@ -252,11 +243,11 @@ impl<'c> Conversation<'c, '_> {
                 Part::Refusal(text) if self.vendor.refusals => out.refusal = Some(text),
                 Part::Refusal(text) => said.push(self.text(text, None)),
                 Part::ToolCall(call) => out.tool_calls.push(self.call(call)),
-                Part::Native(Native { api: Api::OpenAiChat, json }) if type_of(json) == "custom" => {
+                Part::Native(Native { api: Api::OpenAiChat, json }) if native_type(json) == "custom" => {
                     out.tool_calls.push(OutCall::Native(json));
                 }
                 Part::Native(Native { api: Api::OpenAiChat, json }) => said.push(OutPart::Native(json)),
-                Part::Native(Native { json, .. }) => self.dropped.push(format!("messages.{}", type_of(json))),
+                Part::Native(Native { json, .. }) => self.dropped.push(format!("messages.{}", native_type(json))),
                 Part::Thinking { text, signature } => self.thought(text, signature.as_deref(), &mut out),
                 Part::Redacted { data } => self.redacted(data, &mut out),
                 Part::Media(Media { kind: MediaKind::Audio, source: Source::Id(id), .. }) => {

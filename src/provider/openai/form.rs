@@ -58,7 +58,7 @@ pub(super) enum OutPart<'c> {
         video_url: Address<'c>,
     },
     InputAudio {
-        input_audio: Sound<'c>,
+        input_audio: Heard<'c>,
     },
     File {
         file: OutFile<'c>,
@@ -110,6 +110,14 @@ impl Serialize for Url<'_> {
         // Written through: a picture is not copied once more for its prefix.
         serializer.collect_str(self)
     }
+}
+
+/// A sound: its data and their format, or for Mistral the data or an address alone.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Heard<'c> {
+    Sound(Sound<'c>),
+    Plain(&'c str),
 }
 
 #[derive(Debug, Serialize)]

@@ -13,7 +13,7 @@ mod vendor;
 
 use super::azure;
 use super::{Ask, Call, ChatApi, Provider, Target, Written};
-use crate::chat::{Broken, Chat, Decoder, Sink};
+use crate::chat::{Api, Broken, Chat, Decoder, Sink};
 use crate::dialect::Endpoint;
 use crate::vocabulary::{Fault, Metered};
 
@@ -72,6 +72,10 @@ const SUPPORTED: [&str; 29] = [
 ];
 
 impl ChatApi for OpenAiChat {
+    fn words(&self) -> Api {
+        Api::OpenAiChat
+    }
+
     fn supported(&self, _model: &str) -> &'static [&'static str] {
         &SUPPORTED
     }

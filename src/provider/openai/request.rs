@@ -6,7 +6,9 @@ use super::conversation;
 use super::form::{OutCache, OutMessage};
 use super::vendor::{self, Thinking, Vendor};
 use crate::chat::{Api, Chat, Effort, Format, Function, Native, Raw, Reasoning, Str, Tool, ToolChoice};
-use crate::provider::{Ask, Written};
+use crate::dialect::Endpoint;
+use crate::provider::refuse::native_type;
+use crate::provider::{Ask, Quirks, Written, quirks};
 use crate::vocabulary::{Fault, Kind};
 
 /// Writes a chat for a deployment.
@@ -19,7 +21,10 @@ pub(super) fn write(chat: &Chat<'_>, ask: &Ask<'_>) -> Result<Written, Fault> {
     thinking(chat, ask, &vendor, &mut members, &mut dropped);
     plain(chat, &vendor, &mut members, &mut dropped);
     format(chat, &vendor, &mut members, &mut dropped);
-    let body = Body { model: ask.model, stream: ask.stream, messages: &messages, members: &members.0, chat, vendor };
+    let quirks = quirks::of(&ask.deployment.provider, Endpoint::ChatCompletions, ask.model);
+    let others = others(chat, &vendor, quirks, &mut dropped);
+    let (model, stream, members) = (ask.model, ask.stream, &members.0);
+    let body = Body { model, stream, messages: &messages, members, others, chat, vendor };
     let body = serde_json::to_vec(&body)
         .map_err(|error| Fault::ours(Kind::Internal, "The request could not be written.").cause(error))?;
     dropped.sort_unstable();
@@ -145,7 +150,7 @@ fn tools<'c>(chat: &'c Chat<'_>, ask: &Ask<'_>, vendor: &Vendor, members: &mut M
             Tool::Function(function) => out.push(function_tool(function, vendor)),
             Tool::Native(Native { api: Api::OpenAiChat, json }) => out.push(OutTool::Native(json)),
             Tool::Native(native) => {
-                let name = conversation::type_of(native.json);
+                let name = native_type(native.json);
                 if name.starts_with("web_search") && searches(ask.model) {
                     members.add("web_search_options", Value::Empty(Empty {}));
                 } else {
@@ -177,11 +182,16 @@ fn function_tool<'c>(function: &'c Function<'_>, vendor: &Vendor) -> OutTool<'c>
         function: OutFunction {
             name: &function.name,
             description: function.description.as_deref(),
-            parameters: function.parameters,
+            parameters: function.parameters.or_else(|| vendor.is_mistral.then(no_parameters).flatten()),
             strict: function.strict,
         },
         cache_control: conversation::cache(function.cache.as_ref(), vendor),
     }
+}
+
+/// A function without arguments, for those who want a schema in any case.
+fn no_parameters<'c>() -> Option<Raw<'c>> {
+    serde_json::from_str(r#"{"type":"object","properties":{}}"#).ok()
 }
 
 fn tool_choice<'c>(choice: &'c ToolChoice<'_>, vendor: &Vendor) -> OutChoice<'c> {
@@ -319,6 +329,7 @@ struct Body<'b, 'c> {
     stream: bool,
     messages: &'b [OutMessage<'c>],
     members: &'b [(&'static str, Value<'c>)],
+    others: Vec<(&'b str, Raw<'b>)>,
     chat: &'b Chat<'b>,
     vendor: Vendor,
 }
@@ -326,6 +337,23 @@ struct Body<'b, 'c> {
 /// Parameters that mean something to OpenAI alone and change nothing of the answer: clients of other dialects send them
 /// unasked, and vendors who check their requests refuse them.
 const OPENAI_ALONE: [&str; 3] = ["store", "safety_identifier", "prompt_cache_retention"];
+
+/// Parameters without a field of their own that this vendor takes; which it refuses is told.
+fn others<'c>(
+    chat: &'c Chat<'_>,
+    vendor: &Vendor,
+    quirks: &Quirks,
+    dropped: &mut Vec<String>,
+) -> Vec<(&'c str, Raw<'c>)> {
+    let is_silent = |name: &str| {
+        quirks.silent.contains(&name) || (vendor.thinking != Thinking::OpenAi && OPENAI_ALONE.contains(&name))
+    };
+    let given = chat.others.iter().map(|(name, raw)| (&**name, *raw));
+    let (taken, refused): (Vec<_>, Vec<_>) =
+        given.filter(|(name, _)| !is_silent(name)).partition(|(name, _)| !quirks.refused.contains(name));
+    dropped.extend(refused.into_iter().map(|(name, _)| name.to_owned()));
+    taken
+}
 
 #[derive(serde::Serialize)]
 struct StreamOptions {
@@ -341,15 +369,14 @@ impl Serialize for Body<'_, '_> {
             map.serialize_entry(name, value)?;
         }
         let natives = self.chat.native.iter().filter(|(api, ..)| *api == Api::OpenAiChat);
-        let theirs = |name: &str| self.vendor.thinking == Thinking::OpenAi || !OPENAI_ALONE.contains(&name);
-        let others = self.chat.others.iter().filter(|(name, _)| theirs(name));
-        let others = others.chain(&self.chat.extra).map(|(name, raw)| (name, raw));
+        let extra = self.chat.extra.iter().map(|(name, raw)| (&**name, *raw));
+        let others = self.others.iter().copied().chain(extra);
         let mut seen: Vec<&str> = Vec::new();
-        for (name, raw) in others.chain(natives.map(|(_, name, raw)| (name, raw))) {
-            let is_taken = self.members.iter().any(|(known, _)| *known == &**name) || seen.contains(&&**name);
-            if !is_taken && !matches!(&**name, "model" | "messages" | "stream" | "stream_options") {
+        for (name, raw) in others.chain(natives.map(|(_, name, raw)| (&**name, *raw))) {
+            let is_taken = self.members.iter().any(|(known, _)| *known == name) || seen.contains(&name);
+            if !is_taken && !matches!(name, "model" | "messages" | "stream" | "stream_options") {
                 seen.push(name);
-                map.serialize_entry(&**name, raw)?;
+                map.serialize_entry(name, raw)?;
             }
         }
         if self.stream {

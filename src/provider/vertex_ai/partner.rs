@@ -1,6 +1,6 @@
 //! Models of others at Vertex AI: Anthropic's, Mistral's, and those behind the endpoint in OpenAI's form.
 
-use crate::chat::{Broken, Chat, Decoder, Sink};
+use crate::chat::{Api, Broken, Chat, Decoder, Sink};
 use crate::dialect::Endpoint;
 use crate::provider::speech::ChatApi;
 use crate::provider::target::Target;
@@ -89,6 +89,10 @@ struct Claude;
 static CLAUDE: Claude = Claude;
 
 impl ChatApi for Claude {
+    fn words(&self) -> Api {
+        Api::Anthropic
+    }
+
     fn supported(&self, model: &str) -> &'static [&'static str] {
         anthropic::MESSAGES.supported(model)
     }
@@ -116,6 +120,10 @@ struct InOpenAisForm;
 static IN_OPENAIS_FORM: InOpenAisForm = InOpenAisForm;
 
 impl ChatApi for InOpenAisForm {
+    fn words(&self) -> Api {
+        Api::OpenAiChat
+    }
+
     fn supported(&self, model: &str) -> &'static [&'static str] {
         openai::CHAT.supported(model)
     }

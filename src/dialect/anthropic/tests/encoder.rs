@@ -132,7 +132,8 @@ fn a_stream_has_every_block_in_a_row() {
 #[test]
 fn searches_that_were_charged_are_told() {
     let usage = Usage { units: Units { searches: 2, ..Units::NONE }, ..USAGE };
-    let expected = USAGE_JSON.strip_suffix('}').unwrap().to_owned() + r#","server_tool_use":{"web_search_requests":2}}"#;
+    let expected =
+        USAGE_JSON.strip_suffix('}').unwrap().to_owned() + r#","server_tool_use":{"web_search_requests":2}}"#;
     assert!(whole(&DELTAS, Some(&usage)).contains(&expected));
     assert!(events(&DELTAS, Some(&usage)).iter().any(|event| event.contains(&expected)));
 }
