@@ -70,6 +70,9 @@ impl Planned {
     /// # Errors
     /// No deployment of any group has room within its limits, or the request cannot be said to the provider.
     pub fn attempt(&mut self, now: Now, random: u64) -> Result<Outbound, Fault> {
+        if let Some(unlent) = &self.unlent {
+            return Err(unlent.refusal().into());
+        }
         if self.attempts == 0 {
             self.common.world.retry_budget.request(now);
             self.common.world.hedge_budget.request(now);

@@ -276,9 +276,9 @@ impl Planned {
     }
 
     fn hold_at_least(&mut self, amount: PicoUsd, now: Now) -> bool {
-        let Some(hold) = &mut self.hold else { return amount <= PicoUsd::ZERO };
+        let Some(hold) = &self.hold else { return amount <= PicoUsd::ZERO };
         let more = amount.minus(hold.held());
-        more <= PicoUsd::ZERO || hold.grow(more, now).is_ok()
+        more <= PicoUsd::ZERO || self.grow(more, now)
     }
 
     /// The demand with the prompt counted, not bounded by its length.

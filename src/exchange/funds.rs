@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::World;
-use super::plan::{Planned, hold};
+use super::borrow::hold;
+use super::plan::Planned;
 use crate::ledger::{Hold, Ledger, Refusal};
 use crate::routing::Group;
 use crate::vocabulary::{Fault, Kind, Now, PicoUsd};

@@ -14,6 +14,7 @@ use super::way::{Spoken, Way};
 use crate::chat::Produced;
 use crate::config;
 use crate::dialect::Endpoint;
+use crate::ledger::Hold;
 use crate::telemetry::{AttemptLost, Event, Target};
 use crate::vocabulary::{Fault, Metered, Now, PicoUsd};
 
@@ -75,9 +76,9 @@ impl Planned {
         self.hedge.begun = true;
         let (index, chosen, spoken) = self.choose_beside(&world, now, random)?;
         // The hold covers one attempt at any deployment of the group.
-        if let Some(hold) = &mut self.hold {
-            let more = hold.held();
-            hold.grow(more, now).ok()?;
+        let more = self.hold.as_ref().map_or(PicoUsd::ZERO, Hold::held);
+        if !self.grow(more, now) {
+            return None;
         }
         if !may_hedge(&world, &hedge, now) {
             return None;

@@ -13,6 +13,7 @@ mod affinity;
 mod alerts;
 mod attempt;
 mod bearer;
+mod borrow;
 mod caller;
 mod canned;
 mod charges;

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 use super::attempt::Current;
+use super::borrow::Unlent;
 use super::caller::{self, Caller};
 use super::close::Bill;
 use super::course::Course;
@@ -44,6 +45,8 @@ pub struct Planned {
     pub(super) tokens: u64,
     pub(super) permit: Permit,
     pub(super) hold: Option<Hold>,
+    /// What must be lent before anything can be held.
+    pub(super) unlent: Option<Unlent>,
     /// A bound on the answer that the budget demands and the client did not set.
     pub(super) output_cap: Option<u64>,
     pub(super) tried: Tried,
@@ -137,6 +140,7 @@ impl Opened {
             tokens,
             permit,
             hold: None,
+            unlent: None,
             output_cap: None,
             tried: Tried::default(),
             attempts: 0,
@@ -399,26 +403,39 @@ impl Planned {
 
     /// Holds the most this request can cost on any deployment of its group. Far from the limit a bound by length will do;
     /// near it the prompt is counted, and an answer whose length the client left open is bounded to what can be paid.
-    fn reserve(&mut self, now: Now) -> Result<(), Fault> {
+    ///
+    /// Where this process must be lent money first, nothing is held yet, and it is put off: see [`Planned::borrow`].
+    pub(super) fn reserve(&mut self, now: Now) -> Result<(), Fault> {
+        match self.try_reserve(now) {
+            Ok(hold) => (self.hold, self.unlent) = (Some(hold), None),
+            Err(Short::Refused(Refusal::Unlent(needs))) => self.put_off(needs, now),
+            Err(Short::Refused(refusal)) => return Err(refusal.into()),
+            Err(Short::Fault(fault)) => return Err(fault),
+        }
+        Ok(())
+    }
+
+    fn try_reserve(&mut self, now: Now) -> Result<Hold, Short> {
         let world = self.common.world.clone();
         let accounts = &*self.common.accounts(self.request.model.as_str(), &self.group.name);
         if let Some(most) = self.opaque_worst_case()? {
-            let hold = hold(&world, accounts, most, now)?;
-            return self.keep(hold);
+            return Ok(self.hold(accounts, most, now)?);
         }
         let offers = self.offers(&world, &self.group, self.captured.as_deref())?;
         let demand = self.demand(self.prompt_by_length());
-        let refusal = match hold(&world, accounts, offers.worst_case(&demand), now) {
-            Ok(hold) => return self.keep(hold),
-            Err(unkept @ Refusal::Unkept(_)) => return Err(unkept.into()),
+        let refusal = match self.hold(accounts, offers.worst_case(&demand), now) {
+            Ok(hold) => return Ok(hold),
+            Err(unknown @ (Refusal::Unkept(_) | Refusal::Unlent(_))) => return Err(unknown.into()),
             Err(refusal) => refusal,
         };
         if self.request.form.is_some() {
             return Err(refusal.into());
         }
         let demand = self.counted_demand(&demand);
-        if let Ok(hold) = hold(&world, accounts, offers.worst_case(&demand), now) {
-            return self.keep(hold);
+        match self.hold(accounts, offers.worst_case(&demand), now) {
+            Ok(hold) => return Ok(hold),
+            Err(unlent @ Refusal::Unlent(_)) => return Err(unlent.into()),
+            Err(_) => {}
         }
         // What is passed on as it is cannot be given a bound.
         if self.request.max_tokens().is_some() || !self.request.endpoint.writes() || self.passes() {
@@ -426,9 +443,17 @@ impl Planned {
         }
         let left = world.around.ledger.affordable(accounts, now);
         let Some(bound) = offers.affordable_bound(&demand, left) else { return Err(refusal.into()) };
-        let hold = hold(&world, accounts, offers.worst_case_bounded(&demand, bound), now)?;
+        let hold = self.hold(accounts, offers.worst_case_bounded(&demand, bound), now)?;
         self.output_cap = Some(bound);
-        self.keep(hold)
+        Ok(hold)
+    }
+
+    fn hold(&self, accounts: &[AccountId], amount: PicoUsd, now: Now) -> Result<Hold, Refusal> {
+        let world = &self.common.world;
+        if self.unlent.as_ref().is_some_and(|unlent| unlent.gave_up(amount)) {
+            return world.around.ledger.reserve_lent(&asks(accounts, amount), now);
+        }
+        hold(world, accounts, amount, now)
     }
 
     /// Tokens that the prompt has at most.
@@ -438,11 +463,6 @@ impl Planned {
             Some(_) => FORM_TOKENS + bytes / FORM_BYTES_PER_TOKEN,
             None => bytes,
         }
-    }
-
-    fn keep(&mut self, hold: Hold) -> Result<(), Fault> {
-        self.hold = Some(hold);
-        Ok(())
     }
 
     /// What every deployment of a group may answer, and for how much.
@@ -495,6 +515,24 @@ impl Planned {
     }
 }
 
+/// Why nothing was reserved.
+enum Short {
+    Refused(Refusal),
+    Fault(Fault),
+}
+
+impl From<Refusal> for Short {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Fault> for Short {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
 /// Whether a body may hold audio or images.
 pub(super) fn media(body: &[u8]) -> Media {
     let has = |part: &str| memchr::memmem::find(body, part.as_bytes()).is_some();
@@ -509,6 +547,9 @@ fn unknown_price(model: &ModelName) -> Fault {
 }
 
 pub(super) fn hold(world: &World, accounts: &[AccountId], amount: PicoUsd, now: Now) -> Result<Hold, Refusal> {
-    let asks: smallvec::SmallVec<[_; 2]> = accounts.iter().map(|account| (*account, amount)).collect();
-    world.around.ledger.reserve(&asks, now)
+    world.around.ledger.reserve(&asks(accounts, amount), now)
+}
+
+fn asks(accounts: &[AccountId], amount: PicoUsd) -> SmallVec<[(AccountId, PicoUsd); 2]> {
+    accounts.iter().map(|account| (*account, amount)).collect()
 }

@@ -19,7 +19,7 @@ use crate::dialect::{Endpoint, PathStream};
 use crate::json;
 use crate::routing::Group;
 use crate::telemetry::KeyLabel;
-use crate::vocabulary::{Fault, Now};
+use crate::vocabulary::{Fault, Kind, Now};
 
 /// A check that pays: the exchange, and the group that its deployment is in.
 pub struct Probe {
@@ -68,6 +68,11 @@ impl World {
             meant: Some(meant),
         };
         match opened.plan(body, now, now) {
+            // What must be lent first is there when the next check is due.
+            Ok(planned) if planned.borrow(Box::new(|| ())) => {
+                planned.refuse(Fault::ours(Kind::Overloaded, "its budget is not lent yet")).forget();
+                None
+            }
             Ok(planned) => Some(Probe { planned, group }),
             Err(refused) => {
                 // Nothing was sent, and nobody asked: there is nothing to record.

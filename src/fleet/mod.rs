@@ -118,14 +118,17 @@ impl Fleet {
     /// # Errors
     /// It is not, or nobody knows and that is reason enough.
     pub async fn confirm(&self, permit: &Permit, now: impl Fn() -> Now) -> Result<(), Fault> {
+        if self.sharing.strict {
+            permit.buckets().for_each(|(bucket, _)| bucket.ask());
+        }
         self.join(permit);
-        let limited = permit.buckets().next().is_some() || !permit.slots().is_empty();
-        let link = match self.link.load_full() {
-            _ if !limited => return Ok(()),
-            None => return self.alone(),
-            Some(_) if !self.sharing.strict => return Ok(()),
-            Some(link) => link,
-        };
+        if permit.buckets().next().is_none() && permit.slots().is_empty() {
+            return Ok(());
+        }
+        let Some(link) = self.link.load_full() else { return self.alone(permit.buckets()) };
+        if !self.sharing.strict {
+            return Ok(());
+        }
         for slot in permit.slots() {
             let Some(counted) = slot.places().counted() else { continue };
             match self.tell_places(&link, slot.places(), counted).await {
@@ -133,26 +136,27 @@ impl Fleet {
                     return Err(counted.denied(slot.limit(), Duration::from_secs(1), now()).into());
                 }
                 Ok(_) => {}
-                Err(_) => return self.left_alone(),
+                Err(_) => return self.left_alone(permit.buckets()),
             }
         }
-        for (bucket, tokens) in permit.buckets() {
+        for (at, (bucket, tokens)) in permit.buckets().enumerate() {
             let Some(counted) = bucket.counted() else { continue };
             match self.ask_bucket(&link, bucket, counted, tokens, &now).await {
                 Ok(asked) => asked?,
-                Err(_) => return self.left_alone(),
+                Err(_) => return self.left_alone(permit.buckets().skip(at)),
             }
         }
         Ok(())
     }
 
     /// Nobody else shall wait for the same answer in vain.
-    fn left_alone(&self) -> Result<(), Fault> {
+    fn left_alone<'p>(&self, unasked: impl Iterator<Item = (&'p Arc<Bucket>, u64)>) -> Result<(), Fault> {
         self.link.store(None);
-        self.alone()
+        self.alone(unasked)
     }
 
-    fn alone(&self) -> Result<(), Fault> {
+    fn alone<'p>(&self, unasked: impl Iterator<Item = (&'p Arc<Bucket>, u64)>) -> Result<(), Fault> {
+        unasked.for_each(|(bucket, tokens)| bucket.ungiven(tokens));
         if !self.sharing.fail_closed {
             return Ok(());
         }
@@ -161,7 +165,7 @@ impl Fleet {
         Err(Fault::ours(Kind::Overloaded, text))
     }
 
-    /// Takes tokens at Redis that were taken here already.
+    /// Takes tokens at Redis that were taken here already: this question tells of them, and nothing else does.
     async fn ask_bucket(
         &self,
         link: &Link,
@@ -170,32 +174,23 @@ impl Fleet {
         tokens: u64,
         now: &impl Fn() -> Now,
     ) -> RedisResult<Result<(), Denied>> {
-        let taken = i64::try_from(tokens).unwrap_or(i64::MAX);
         let limit = bucket.limit();
         let needed = share(tokens.min(limit), limit);
-        // This question tells of them, and nothing else does.
-        bucket.untell(-taken);
-        let known = (bucket.share_used(now()) - share(tokens, limit)).max(0.0);
+        let known = bucket.share_told(now());
         let arguments =
-            [taken.to_string(), limit.to_string(), known.to_string(), needed.max(f64::MIN_POSITIVE).to_string()];
-        let answer = link.run::<(u8, String)>(&self.scripts.bucket, &key("limit", counted), &arguments).await;
-        let used = answer.as_ref().ok().and_then(|(_, used)| used.parse::<f64>().ok());
-        match answer.map(|(taken, _)| taken == 1) {
-            Ok(true) => {
-                used.into_iter().for_each(|used| bucket.agree(used, now()));
-                Ok(Ok(()))
-            }
-            Ok(false) => {
-                bucket.untell(taken);
-                used.into_iter().for_each(|used| bucket.agree(used, now()));
-                let short = (used.unwrap_or(1.0) + needed - 1.0).clamp(0.0, 1440.0);
-                Ok(Err(counted.denied(limit, Duration::from_secs_f64(short * 60.0), now())))
-            }
-            Err(error) => {
-                bucket.untell(taken);
-                Err(error)
-            }
+            [tokens.to_string(), limit.to_string(), known.to_string(), needed.max(f64::MIN_POSITIVE).to_string()];
+        let (given, used) = link.run::<(u8, String)>(&self.scripts.bucket, &key("limit", counted), &arguments).await?;
+        let used = used.parse::<f64>().ok();
+        let given = given == 1;
+        if given {
+            bucket.given(tokens);
         }
+        used.into_iter().for_each(|used| bucket.agree(used, now()));
+        if given {
+            return Ok(Ok(()));
+        }
+        let short = (used.unwrap_or(1.0) + needed - 1.0).clamp(0.0, 1440.0);
+        Ok(Err(counted.denied(limit, Duration::from_secs_f64(short * 60.0), now())))
     }
 
     async fn tell_bucket(&self, link: &Link, bucket: &Bucket, counted: &Counted, now: Now) -> RedisResult<()> {

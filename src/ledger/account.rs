@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::lease::{Lease, Lender, Loan};
 use super::receipt::Booking;
 use super::refusal::Overdrawn;
 use super::window::Window;
@@ -130,10 +131,20 @@ pub(super) struct Account {
     id: AccountId,
     terms: Terms,
     now: Statement,
+    /// Where several processes spend from it: what this one was lent. Boxed: most gateways are one process.
+    lease: Option<Box<Lease>>,
+}
+
+/// Whether an amount can be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    Enough,
+    /// There may be, once the lender was asked.
+    Unlent,
 }
 
 impl Account {
-    pub(super) fn open(id: AccountId, terms: Terms, now: Now) -> Self {
+    pub(super) fn open(id: AccountId, terms: Terms, lender: Option<&Arc<dyn Lender>>, now: Now) -> Self {
         let statement = Statement {
             limit: terms.limit,
             spent: PicoUsd::ZERO,
@@ -143,7 +154,7 @@ impl Account {
             open: 0,
             dropped: 0,
         };
-        Self { id, terms, now: statement }
+        Self { id, terms, now: statement, lease: lender.map(|lender| Box::new(Lease::new(lender.clone()))) }
     }
 
     /// Puts new terms in force. What was spent stays spent, and a window of the same length goes on.
@@ -152,8 +163,14 @@ impl Account {
         if terms.window != self.terms.window {
             self.now.resets_at_ms = terms.window.ends_after(now.wall_ms);
         }
-        self.now.limit = terms.limit;
+        let before = std::mem::replace(&mut self.now.limit, terms.limit);
         self.terms = terms;
+        if let Some(lease) = &mut self.lease {
+            lease.forget_dry();
+            if self.now.limit != before && self.now.limit < before.or(self.now.limit) {
+                lease.lowered(self.id, now);
+            }
+        }
     }
 
     /// Takes over what was spent before the process started, in the window that ends at `resets_at_ms`; nothing if that is
@@ -174,30 +191,80 @@ impl Account {
             self.now.spent = PicoUsd::ZERO;
             self.now.excess = PicoUsd::ZERO;
             self.now.resets_at_ms = self.terms.window.ends_after(now.wall_ms);
+            if let Some(lease) = &mut self.lease {
+                lease.forget_dry();
+            }
         }
     }
 
-    /// What is left; never below zero, [`PicoUsd::MAX`] without a limit.
-    pub(super) fn left(&self) -> PicoUsd {
-        let Some(limit) = self.now.limit else { return PicoUsd::MAX };
-        limit.minus(self.now.spent).minus(self.now.reserved).max(PicoUsd::ZERO)
+    /// What is left, as far as this process knows; never below zero, [`PicoUsd::MAX`] without a limit.
+    pub(super) fn left(&self, now: Now) -> PicoUsd {
+        if !self.is_limited() {
+            return PicoUsd::MAX;
+        }
+        let left = self.left_of_limit();
+        let most = self.lease.as_ref().and_then(|lease| lease.most(self.now.reserved, now));
+        most.map_or(left, |most| most.min(left))
     }
 
     /// Whether an amount could be held.
-    pub(super) fn affords(&self, amount: PicoUsd) -> Result<(), Box<Overdrawn>> {
-        if amount <= PicoUsd::ZERO || amount <= self.left() {
-            return Ok(());
+    pub(super) fn affords(&self, amount: PicoUsd, now: Now) -> Result<Room, Box<Overdrawn>> {
+        if amount <= PicoUsd::ZERO || !self.is_limited() {
+            return Ok(Room::Enough);
         }
-        Err(Box::new(self.overdrawn(amount)))
+        let lent = self.is_lent(amount);
+        // What is lent was there when nobody else had it: what is left beyond it does not matter.
+        let left = if lent { self.left_of_limit() } else { self.left(now) };
+        match amount <= left {
+            true if lent => Ok(Room::Enough),
+            true => Ok(Room::Unlent),
+            false => Err(Box::new(self.overdrawn(amount, left))),
+        }
     }
 
-    pub(super) fn begin(&mut self, amount: PicoUsd) {
+    fn left_of_limit(&self) -> PicoUsd {
+        let limit = self.now.limit.unwrap_or(PicoUsd::MAX);
+        limit.minus(self.now.spent).minus(self.now.reserved).max(PicoUsd::ZERO)
+    }
+
+    pub(super) fn begin(&mut self, amount: PicoUsd, now: Now) {
         self.now.open += 1;
-        self.hold(amount);
+        self.hold(amount, now);
     }
 
-    pub(super) fn hold(&mut self, amount: PicoUsd) {
+    pub(super) fn hold(&mut self, amount: PicoUsd, now: Now) {
         self.now.reserved = self.now.reserved.plus(amount);
+        if let Some(lease) = &mut self.lease
+            && self.now.limit.is_some()
+        {
+            lease.held(self.id, self.now.reserved, now);
+        }
+    }
+
+    /// That an amount was not lent: the rest is reserved elsewhere, as far as is known.
+    pub(super) fn not_lent(&self, amount: PicoUsd) -> Box<Overdrawn> {
+        let free = self.lease.as_ref().map_or(PicoUsd::ZERO, |lease| lease.free(self.now.reserved));
+        Box::new(self.overdrawn(amount, free.max(PicoUsd::ZERO).min(self.left_of_limit())))
+    }
+
+    /// Whether nobody need be asked before an amount is held.
+    pub(super) fn is_lent(&self, amount: PicoUsd) -> bool {
+        !self.is_limited() || self.lease.as_ref().is_none_or(|lease| amount <= lease.free(self.now.reserved))
+    }
+
+    pub(super) fn is_limited(&self) -> bool {
+        self.now.limit.is_some()
+    }
+
+    /// What to ask of the lender for this account: see [`Lease::order`].
+    pub(super) fn order(&mut self, wanted: Option<(PicoUsd, PicoUsd)>, now: Now) -> Option<Loan> {
+        let of = (self.id, self.now.limit);
+        self.lease.as_mut()?.order(of, self.now.reserved, wanted, now)
+    }
+
+    /// What was lent, if the account is shared.
+    pub(super) fn lease(&mut self) -> Option<&mut Lease> {
+        self.lease.as_deref_mut()
     }
 
     /// Ends an exchange that held `held` and cost `actual`; says how much it went beyond.
@@ -207,8 +274,16 @@ impl Account {
         self.now.reserved = self.now.reserved.minus(held);
         self.now.spent = self.now.spent.plus(actual);
         self.now.excess = self.now.excess.plus(excess);
+        if let Some(lease) = &mut self.lease {
+            lease.charge(self.id, actual, self.now.reserved);
+        }
         debug_assert!(self.now.reserved >= PicoUsd::ZERO, "a hold ends once");
         excess
+    }
+
+    /// Which account it is.
+    pub(super) fn id(&self) -> AccountId {
+        self.id
     }
 
     /// Where something that ends now is booked.
@@ -230,14 +305,17 @@ impl Account {
         self.now
     }
 
-    fn overdrawn(&self, asked: PicoUsd) -> Overdrawn {
+    fn overdrawn(&self, asked: PicoUsd, left: PicoUsd) -> Overdrawn {
+        let limit = self.now.limit.unwrap_or(PicoUsd::MAX);
+        // What other processes hold is reserved, too.
+        let elsewhere = self.left_of_limit().minus(left);
         Overdrawn {
             scope: self.terms.scope.clone(),
             part: self.terms.part.clone(),
             asked,
             spent: self.now.spent,
-            reserved: self.now.reserved,
-            limit: self.now.limit.unwrap_or(PicoUsd::MAX),
+            reserved: self.now.reserved.plus(elsewhere),
+            limit,
             resets_at_ms: self.now.resets_at_ms,
         }
     }

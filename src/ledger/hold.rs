@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 
-use super::account::Account;
+use super::account::{Account, Room};
+use super::lease::Needs;
 use super::receipt::Bookings;
 use super::refusal::Refusal;
 use crate::vocabulary::{Now, PicoUsd};
@@ -35,6 +36,15 @@ struct Entry {
     held: PicoUsd,
 }
 
+/// What is done where an amount may be there and was not lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beyond {
+    /// Whoever lends is to be asked.
+    Ask,
+    /// It is refused.
+    Refuse,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Reserved,
@@ -54,12 +64,12 @@ pub struct Settled {
 
 impl Hold {
     /// Checks every account under all their locks, and then holds. `asks` is in the order of locking, without twins.
-    pub(super) fn take(asks: SmallVec<[(Shared, PicoUsd); 4]>, now: Now) -> Result<Self, Refusal> {
+    pub(super) fn take(asks: SmallVec<[(Shared, PicoUsd); 4]>, beyond: Beyond, now: Now) -> Result<Self, Refusal> {
         let entries: SmallVec<[Entry; 4]> =
             asks.into_iter().map(|(account, held)| Entry { account, held: held.max(PicoUsd::ZERO) }).collect();
-        let mut accounts = lock_affording(&entries, |entry| entry.held, now)?;
+        let mut accounts = lock_affording(&entries, |entry| entry.held, beyond, now)?;
         for (account, entry) in accounts.iter_mut().zip(&entries) {
-            account.begin(entry.held);
+            account.begin(entry.held, now);
         }
         drop(accounts);
         Ok(Self { entries, stage: Stage::Reserved, noted: None })
@@ -71,8 +81,8 @@ impl Hold {
     /// An account has too little left; what was held stays held.
     pub fn grow(&mut self, extra: PicoUsd, now: Now) -> Result<(), Refusal> {
         let extra = extra.max(PicoUsd::ZERO);
-        let mut accounts = lock_affording(&self.entries, |_| extra, now)?;
-        accounts.iter_mut().for_each(|account| account.hold(extra));
+        let mut accounts = lock_affording(&self.entries, |_| extra, Beyond::Ask, now)?;
+        accounts.iter_mut().for_each(|account| account.hold(extra, now));
         drop(accounts);
         for entry in &mut self.entries {
             entry.held = entry.held.plus(extra);
@@ -146,15 +156,27 @@ impl Drop for Hold {
 fn lock_affording<'e>(
     entries: &'e [Entry],
     amount: impl Fn(&Entry) -> PicoUsd,
+    beyond: Beyond,
     now: Now,
 ) -> Result<SmallVec<[MutexGuard<'e, Account>; 4]>, Refusal> {
     let mut accounts: SmallVec<[MutexGuard<'e, Account>; 4]> =
         entries.iter().map(|entry| lock(&entry.account)).collect();
+    let mut unlent = false;
     for (account, entry) in accounts.iter_mut().zip(entries) {
         account.roll(now);
-        account.affords(amount(entry))?;
+        let amount = amount(entry);
+        match (account.affords(amount, now)?, beyond) {
+            (Room::Enough, _) => {}
+            (Room::Unlent, Beyond::Ask) => unlent = true,
+            (Room::Unlent, Beyond::Refuse) => return Err(account.not_lent(amount).into()),
+        }
     }
-    Ok(accounts)
+    if !unlent {
+        return Ok(accounts);
+    }
+    // Also what is lent already: it must stay so until the rest is.
+    let needs = accounts.iter().zip(entries).filter(|(account, _)| account.is_limited());
+    Err(Refusal::Unlent(Box::new(needs.map(|(account, entry)| (account.id(), amount(entry))).collect::<Needs>())))
 }
 
 /// A panic elsewhere leaves an account whole: every change to it is one assignment after the checks.

@@ -7,8 +7,9 @@ use smallvec::SmallVec;
 
 use super::Ledger;
 use super::account::{Account, AccountId, Statement, Terms};
-use super::hold::{self, Hold, Shared};
+use super::hold::{self, Beyond, Hold, Shared};
 use super::keeper::{Halts, Keeper, Stage};
+use super::lease::{Lease, Lender, Loan};
 use super::receipt::Receipt;
 use super::refusal::Refusal;
 use crate::vocabulary::{Now, PicoUsd};
@@ -22,6 +23,7 @@ pub struct Memory {
     earlier: DashMap<AccountId, Vec<Earlier>>,
     tally: Mutex<Tally>,
     keeper: OnceLock<Arc<dyn Keeper>>,
+    lender: OnceLock<Arc<dyn Lender>>,
 }
 
 /// What was spent in the window that ends then.
@@ -49,7 +51,7 @@ impl Memory {
         match self.accounts.entry(id) {
             dashmap::Entry::Occupied(found) => hold::lock(found.get()).amend(terms, now),
             dashmap::Entry::Vacant(free) => {
-                let mut account = Account::open(id, terms, now);
+                let mut account = Account::open(id, terms, self.lender.get(), now);
                 let earlier = self.earlier.remove(&id).map(|(_, earlier)| earlier).unwrap_or_default();
                 earlier.into_iter().for_each(|(spent, end)| account.restore(spent, end, now));
                 drop(free.insert(Arc::new(Mutex::new(account))));
@@ -100,10 +102,87 @@ impl Memory {
         self.keeper.get()
     }
 
+    /// Spends from here on only what was lent, on every account with a limit that is opened from here on. The first lender
+    /// stays.
+    pub fn borrow_from(&self, lender: Arc<dyn Lender>) {
+        let _first_stays = self.lender.set(lender);
+    }
+
+    /// Who lends what other processes spend as well.
+    pub fn lender(&self) -> Option<&Arc<dyn Lender>> {
+        self.lender.get()
+    }
+
+    /// What to ask of the lender for an account, or to give back; None: nothing. `wanted` are the smallest amount that somebody
+    /// waits to hold, and all such amounts together.
+    pub fn order(&self, id: AccountId, wanted: Option<(PicoUsd, PicoUsd)>, now: Now) -> Option<Loan> {
+        let account = self.find(id)?;
+        hold::lock(&account).order(wanted, now)
+    }
+
+    /// So much was lent on an order.
+    pub fn lend(&self, order: &Loan, given: PicoUsd, now: Now) {
+        self.with_lease(order.account, |lease| lease.lend(order, given, now));
+    }
+
+    /// The lender could not lend enough on an account: it had so much left.
+    pub fn run_dry(&self, id: AccountId, left: PicoUsd, now: Now) {
+        self.with_lease(id, |lease| lease.run_dry(left, now));
+    }
+
+    /// Other processes are short of money on an account: for a while nothing is kept that is not needed.
+    pub fn tighten(&self, id: AccountId, now: Now) {
+        self.with_lease(id, |lease| lease.tighten(now));
+    }
+
+    /// The lender took this process to be gone: nothing is lent any more.
+    pub fn lose_leases(&self) {
+        for account in &self.accounts {
+            if let Some(lease) = hold::lock(account.value()).lease() {
+                lease.lose();
+            }
+        }
+    }
+
+    /// Whether nobody need be asked before an amount is held on an account.
+    pub fn is_lent(&self, id: AccountId, amount: PicoUsd) -> bool {
+        self.find(id).is_none_or(|account| hold::lock(&account).is_lent(amount))
+    }
+
+    /// Holds as [`Ledger::reserve`] does, and refuses what was not lent, whether it could be or not.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reserve_lent(&self, asks: &[(AccountId, PicoUsd)], now: Now) -> Result<Hold, Refusal> {
+        self.take(asks, Beyond::Refuse, now)
+    }
+
+    fn take(&self, asks: &[(AccountId, PicoUsd)], beyond: Beyond, now: Now) -> Result<Hold, Refusal> {
+        let mut found: SmallVec<[_; 4]> = SmallVec::new();
+        for (id, amount) in in_lock_order(asks) {
+            found.push((self.find(id).ok_or(Refusal::Unknown(id))?, amount));
+        }
+        self.may_spend(&found, now)?;
+        Hold::take(found, beyond, now)
+    }
+
+    fn with_lease(&self, id: AccountId, change: impl FnOnce(&mut Lease)) {
+        if let Some(account) = self.find(id)
+            && let Some(lease) = hold::lock(&account).lease()
+        {
+            change(lease);
+        }
+    }
+
     /// While receipts cannot be kept, nothing is spent under a limit; nor anywhere, once too many wait.
-    fn may_spend(&self, asks: &[(Shared, PicoUsd)]) -> Result<(), Refusal> {
-        let Some(unwell) = self.keeper.get().and_then(|keeper| keeper.unwell()) else { return Ok(()) };
+    fn may_spend(&self, asks: &[(Shared, PicoUsd)], now: Now) -> Result<(), Refusal> {
         let limited = |account: &Shared| hold::lock(account).statement().limit.is_some();
+        if let Some(lapsed) = self.lender.get().and_then(|lender| lender.lapsed(now))
+            && asks.iter().any(|(account, amount)| *amount > PicoUsd::ZERO && limited(account))
+        {
+            return Err(Refusal::Unkept(lapsed));
+        }
+        let Some(unwell) = self.keeper.get().and_then(|keeper| keeper.unwell()) else { return Ok(()) };
         let halted = |account: &Shared| match unwell.halts {
             Halts::Nothing => false,
             Halts::Budgets => limited(account),
@@ -125,12 +204,13 @@ impl Memory {
 
 impl Ledger for Memory {
     fn reserve(&self, asks: &[(AccountId, PicoUsd)], now: Now) -> Result<Hold, Refusal> {
-        let mut found: SmallVec<[_; 4]> = SmallVec::new();
-        for (id, amount) in in_lock_order(asks) {
-            found.push((self.find(id).ok_or(Refusal::Unknown(id))?, amount));
+        let taken = self.take(asks, Beyond::Ask, now);
+        if let Err(Refusal::Unlent(_)) = &taken
+            && let Some(cause) = self.lender.get().and_then(|lender| lender.away())
+        {
+            return Err(Refusal::Unkept(cause));
         }
-        self.may_spend(&found)?;
-        Hold::take(found, now)
+        taken
     }
 
     fn affordable(&self, accounts: &[AccountId], now: Now) -> PicoUsd {
@@ -138,7 +218,7 @@ impl Ledger for Memory {
             self.find(*id).map_or(PicoUsd::ZERO, |account| {
                 let mut account = hold::lock(&account);
                 account.roll(now);
-                account.left()
+                account.left(now)
             })
         };
         accounts.iter().map(left).min().unwrap_or(PicoUsd::MAX)

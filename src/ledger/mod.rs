@@ -4,6 +4,8 @@
 //! settling at what it did cost ([`Hold::settle`]) or by voiding ([`Hold::void`]). It happens once, also when the
 //! exchange is dropped half way. Amounts are whole pico-dollars and never rounded.
 //!
+//! Where several processes spend from the same accounts, each spends only what a [`Lender`] lent it beforehand.
+//!
 //! [`Memory`] keeps accounts in memory. What must outlive the process is a [`Receipt`] per exchange: whoever keeps them
 //! ([`Keeper`]) is handed each one, with notes of what an exchange came to so far, and gives what earlier processes
 //! spent back to [`Memory::restore`].
@@ -12,6 +14,7 @@ mod account;
 mod counted;
 mod hold;
 mod keeper;
+mod lease;
 mod memory;
 mod receipt;
 mod refusal;
@@ -22,6 +25,7 @@ pub use account::{AccountId, Adjustment, Part, Scope, Statement, Terms};
 pub use counted::Counted;
 pub use hold::{Hold, Settled};
 pub use keeper::{Halts, Keeper, Stage, Unwell};
+pub use lease::{Lender, Loan, Needs};
 pub use memory::{Memory, Tally};
 pub use receipt::{Behalf, Booking, Bookings, CallType, Manner, Outcome, Receipt, Tags, Upstream};
 pub use refusal::{Overdrawn, Refusal};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::account::{AccountId, Part, Scope};
+use super::lease::Needs;
 use crate::vocabulary::{Fault, Kind, PicoUsd, ScopeKind};
 
 /// When to ask again while nothing can be put on file.
@@ -20,6 +21,8 @@ pub enum Refusal {
     Unknown(AccountId),
     /// What is spent cannot be put on file just now, for this reason, so nothing may be spent.
     Unkept(Arc<str>),
+    /// This process was not lent enough for these: whoever lends it must be asked first.
+    Unlent(Box<Needs>),
 }
 
 /// An account that has less left than was asked for.
@@ -81,6 +84,11 @@ impl From<Refusal> for Fault {
             Refusal::Unkept(cause) => Self::ours(
                 Kind::Overloaded,
                 format!("spend cannot be recorded just now ({cause}), so no request under a budget is served"),
+            )
+            .retry_after(RETRY_AFTER),
+            Refusal::Unlent(_) => Self::ours(
+                Kind::Overloaded,
+                "what is left of the budget could not be found out in time, so no request under it is served",
             )
             .retry_after(RETRY_AFTER),
             Refusal::Unknown(account) => {

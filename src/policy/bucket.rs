@@ -23,6 +23,10 @@ pub struct Bucket {
     head: AtomicU64,
     /// What is taken here, less what was given back, since it was last told to other nodes.
     untold: AtomicI64,
+    /// Whether all nodes are asked for each take.
+    asked: AtomicBool,
+    /// Of what was taken here, what all nodes were not asked for yet, or did not give: nobody tells it, nor that it was given back.
+    unasked: AtomicI64,
     /// Whether somebody looks after telling it.
     told: AtomicBool,
     /// What other nodes know it by.
@@ -48,8 +52,9 @@ impl Bucket {
     pub const fn per_minute(limit: u64) -> Self {
         let limit = if limit > MINUTE_FRACTIONS_MAX { MINUTE_FRACTIONS_MAX } else { limit };
         let fractions = MINUTE_FRACTIONS_MAX / if limit == 0 { 1 } else { limit };
-        let (head, untold, told) = (AtomicU64::new(0), AtomicI64::new(0), AtomicBool::new(false));
-        Self { limit, fractions, head, untold, told, counted: None }
+        let (head, untold, unasked) = (AtomicU64::new(0), AtomicI64::new(0), AtomicI64::new(0));
+        let (asked, told) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { limit, fractions, head, untold, asked, unasked, told, counted: None }
     }
 
     /// The same, by a name that other nodes know it by.
@@ -87,13 +92,13 @@ impl Bucket {
         let supply = self.supply(now);
         let needed = self.scaled(n.min(self.limit));
         // Noted before it is taken: what is counted twice for a moment is no way past the limit.
-        self.note(n);
+        self.note_take(n);
         let mut head = self.head.load(Ordering::Acquire);
         loop {
             let base = head.max(supply);
             let fits_at = base.saturating_add(needed).saturating_sub(self.capacity());
             if fits_at > supply {
-                self.unnote(n);
+                self.unnote_take(n);
                 return Err(Wait { after: self.until(fits_at, now) });
             }
             let next = base.saturating_add(self.scaled(n)).min(self.deepest(supply));
@@ -118,7 +123,7 @@ impl Bucket {
 
     /// Gives `n` taken tokens back. What no longer fits flows over.
     pub fn refund(&self, n: u64) {
-        self.unnote(n);
+        self.unnote_take(n);
         self.update(|head| head.saturating_sub(self.scaled(n)));
     }
 
@@ -161,7 +166,7 @@ impl Bucket {
 
     /// Whether other nodes know all that is taken here.
     pub fn is_told(&self) -> bool {
-        self.untold.load(Ordering::Acquire) == 0
+        self.untold.load(Ordering::Acquire) == 0 && self.unasked.load(Ordering::Acquire) == 0
     }
 
     /// What is to be told to other nodes: tokens taken less those given back since the last time. It counts as told.
@@ -172,6 +177,23 @@ impl Bucket {
     /// Puts back what could not be told, or (negative) counts as told what was told by another way.
     pub fn untell(&self, tokens: i64) {
         self.untold.fetch_add(tokens, Ordering::AcqRel);
+    }
+
+    /// From here on all nodes are asked for each take: by [`Bucket::given`] they gave it, by [`Bucket::ungiven`] nobody knows.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+    }
+
+    /// All nodes gave what was taken here: they know of it.
+    pub fn given(&self, n: u64) {
+        self.unnote_take(n);
+    }
+
+    /// Nobody could be asked for what was taken here: it is told later.
+    pub fn ungiven(&self, n: u64) {
+        if self.take_unasked(n) {
+            self.note(n);
+        }
     }
 
     /// Stands where all nodes together stand: `used` is that share of the limit which is in use by what was told; what was
@@ -190,6 +212,34 @@ impl Bucket {
     /// The share of the limit that is in use; above one, a debt.
     pub fn share_used(&self, now: Now) -> f64 {
         share(self.used(now), self.capacity())
+    }
+
+    /// The share of the limit that is in use by what other nodes know.
+    pub fn share_told(&self, now: Now) -> f64 {
+        let here = self.untold.load(Ordering::Acquire).saturating_add(self.unasked.load(Ordering::Acquire));
+        let here = self.scaled(u64::try_from(here).unwrap_or(0));
+        share(self.used(now).saturating_sub(here), self.capacity())
+    }
+
+    fn note_take(&self, n: u64) {
+        if self.asked.load(Ordering::Acquire) {
+            self.unasked.fetch_add(signed(n), Ordering::AcqRel);
+        } else {
+            self.note(n);
+        }
+    }
+
+    /// Takes are worth the same, whoever took them: one that was given back before it was asked for may stand for another.
+    fn unnote_take(&self, n: u64) {
+        if !self.take_unasked(n) {
+            self.unnote(n);
+        }
+    }
+
+    fn take_unasked(&self, n: u64) -> bool {
+        let less = |unasked: i64| (n > 0 && unasked >= signed(n)).then(|| unasked - signed(n));
+        self.asked.load(Ordering::Acquire)
+            && self.unasked.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_ok()
     }
 
     fn note(&self, n: u64) {
@@ -359,6 +409,38 @@ mod tests {
         assert_eq!(bucket.resized(1_000, now).left(now), -2_000);
         assert_eq!(bucket.resized(0, now).left(now), 0);
         assert_eq!(Bucket::per_minute(0).resized(8, now).left(now), 8);
+    }
+
+    /// What a Redis would hold: where all nodes stand, by what they told and asked.
+    #[test]
+    fn what_is_asked_for_is_told_once_however_questions_and_telling_interleave() {
+        let (bucket, now) = (Bucket::per_minute(10), at(SECOND));
+        // Taken before anybody knew that it is asked for.
+        bucket.try_take(1, now).unwrap();
+        bucket.ask();
+        bucket.try_take(1, now).unwrap();
+        assert!(bucket.share_told(now).abs() < 1e-9, "the first question says that nothing is in use beside it");
+        let mut there = 2;
+        bucket.given(1);
+        bucket.given(1);
+        there += bucket.tell();
+        assert_eq!((there, bucket.is_told()), (2, true));
+        bucket.agree(0.2, now);
+        assert_eq!(bucket.left(now), 8);
+        // One is given and given back while another is asked for and not given; a third could not be asked for.
+        bucket.try_take(1, now).unwrap();
+        bucket.try_take(1, now).unwrap();
+        assert_eq!(bucket.tell(), 0, "what is still to be asked for is not told");
+        bucket.given(1);
+        there += 1;
+        bucket.refund(1);
+        bucket.refund(1);
+        there += bucket.tell();
+        assert_eq!((there, bucket.left(now), bucket.is_told()), (2, 8, true));
+        bucket.try_take(1, now).unwrap();
+        bucket.ungiven(1);
+        there += bucket.tell();
+        assert_eq!((there, bucket.left(now), bucket.is_told()), (3, 7, true));
     }
 
     proptest! {

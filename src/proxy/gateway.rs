@@ -14,6 +14,7 @@ use pingora::protocols::http::compression::ResponseCompressionCtx;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
@@ -42,6 +43,9 @@ pub struct Gateway {
 
 /// Why a hook stops Pingora: the exchange knows the fault, Pingora need not.
 pub(super) const STOP: ErrorType = ErrorType::Custom("tollgate");
+
+/// How long to wait for an answer about what is left of a budget before it is looked at again.
+const FUND: Duration = Duration::from_secs(3);
 
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
@@ -129,7 +133,20 @@ impl Gateway {
         };
         let now = self.now();
         let planned = opened.plan(body, before, now)?;
-        Ok(Step::Send(planned))
+        Ok(Step::Send(self.fund(planned).await?))
+    }
+
+    /// Waits until it is known whether a budget that other nodes spend, too, has enough left. Usually that is known already.
+    async fn fund(&self, mut planned: Box<Planned>) -> Result<Box<Planned>, Box<Refused>> {
+        loop {
+            let (tell, told) = oneshot::channel::<()>();
+            if !planned.borrow(Box::new(move || drop(tell))) {
+                return Ok(planned);
+            }
+            // Whether it was told or is late, it is tried again.
+            let _late = tokio::time::timeout(FUND, told).await;
+            planned = planned.reserve_again(self.now())?;
+        }
     }
 
     /// Asks the other nodes whether there is room for all of them, where that is wanted.

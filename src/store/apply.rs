@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use super::entry::{self, Entry};
 use super::session::{Failed, Flavour, Session};
 use super::value::Value;
-use super::{money, rows};
+use super::{lender, money, rows};
 use crate::ledger::{AccountId, Behalf, Bookings, Counts, Receipt};
 use crate::vocabulary::{KeyHash, ModelName, PicoUsd};
 
@@ -48,7 +48,8 @@ pub(super) fn apply(session: &mut Session, entries: &[Entry], delivery: Option<D
             deliver(session, delivery)?;
         }
         put(session, &last, &mut sums)?;
-        sums.write(session)
+        sums.write(session)?;
+        delivery.map_or(Ok(()), |delivery| lender::repay(session, delivery.node, sums.of_accounts()))
     });
     match done {
         Ok(()) => Ok(sums.accounts.into_iter().collect()),
@@ -182,6 +183,16 @@ impl Sums {
             let spent = self.accounts.entry((booking.account, booking.resets_at_ms)).or_default();
             *spent = PicoUsd(spent.0.saturating_add(i128::from(sign) * counts.cost.0));
         }
+    }
+
+    /// What is added to each account, whatever the window.
+    fn of_accounts(&self) -> BTreeMap<AccountId, PicoUsd> {
+        let mut all: BTreeMap<_, PicoUsd> = BTreeMap::new();
+        for ((account, _), amount) in &self.accounts {
+            let sum = all.entry(*account).or_default();
+            *sum = sum.plus(*amount);
+        }
+        all
     }
 
     fn write(&self, session: &mut Session) -> Result<(), Failed> {

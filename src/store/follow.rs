@@ -47,7 +47,7 @@ impl Follower {
         let (tell, news) = channel();
         let mut session = self.server.session();
         if let Session::Server(client) = &mut session {
-            client.listen(tell)?;
+            client.listen("tollgate", tell)?;
         }
         // Nobody told of what happened before.
         let mut seen = self.read_anew(&mut session)?;

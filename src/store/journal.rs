@@ -191,6 +191,12 @@ impl Orphan {
         Ok(turns.into_iter().flat_map(|(_, entries)| entries).collect())
     }
 
+    /// What its process was called.
+    pub(super) fn node(&self) -> Option<&str> {
+        let (_, path) = self.files.first()?;
+        path.file_name()?.to_str()?.strip_prefix(NAME)?.rsplit_once('-').map(|(node, _)| node)
+    }
+
     /// Takes it away, after its entries were moved.
     pub(super) fn remove(self) -> io::Result<()> {
         let remove =

@@ -18,6 +18,7 @@ mod directory;
 mod entry;
 mod follow;
 mod journal;
+mod lender;
 mod litellm;
 mod money;
 mod neighbour;
@@ -29,6 +30,7 @@ mod session;
 mod sums;
 pub mod transfer;
 mod value;
+mod waiting;
 mod worker;
 
 use std::fmt;

@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::FILE;
 use super::apply::{self, Added, Seen, Spent};
 use super::journal::Orphan;
 use super::session::{Failed, Flavour, Session};
+use super::{FILE, lender};
 use crate::ledger::Memory;
 use crate::vocabulary::{Clock, PicoUsd};
 
@@ -89,6 +89,11 @@ pub(super) fn adopt(
             let whole = apply::apply(session, &entries, None);
             whole.map_err(|unsure| cannot_take(session.flavour(), &unsure.why.to_string()))?;
             adopted.moved += entries.len();
+        }
+        if session.flavour() == Flavour::Postgres
+            && let Some(node) = orphan.node()
+        {
+            lender::forget(session, node).map_err(|error| cannot_take(session.flavour(), &error.to_string()))?;
         }
         orphan.remove()?;
     }

@@ -9,17 +9,17 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::apply::{self, Added, Delivery, Spent, Unsure};
 use super::base::Base;
 use super::entry::{self, Entry};
 use super::follow;
 use super::journal::{self, Journal};
+use super::lender::{self, Closing, Lending};
 use super::neighbour::{self, Adopted, Neighbour};
 use super::records::{Adjusted, OnFile};
 use super::session::{Failed, Session};
-use super::{Durability, FILE, Options, StoreError, counted, directory, rows, sums};
+use super::{Durability, FILE, Options, StoreError, counted, directory, rows, sums, waiting};
 use crate::ledger::{Counted, Filter, Halts, Keeper, Ledger, Memory, Receipt, Slice, Stage, Sum, Survey, Unwell};
 use crate::roster::Roster;
 use crate::vocabulary::{Clock, PicoUsd};
@@ -62,6 +62,8 @@ pub struct Store {
     shared: Arc<Shared>,
     lock: Option<File>,
     worker: Mutex<Option<JoinHandle<()>>>,
+    /// Where other nodes spend from the same accounts.
+    lending: Option<Lending>,
 }
 
 pub(super) struct Shared {
@@ -157,6 +159,10 @@ impl Store {
         let neighbour = (adopted.living > 0 || base.is_shared()).then(|| Neighbour::new(&spent));
         let shared = Arc::new(Shared::new(options, base, journal, Box::new(tell)));
         ledger.keep_with(shared.clone());
+        let lending = match &shared.base {
+            Base::Server { records, .. } => Some(lender::start(records, unique.clone(), ledger, clock)?),
+            Base::File { .. } => None,
+        };
         let worker = Worker {
             shared: shared.clone(),
             session,
@@ -173,7 +179,7 @@ impl Store {
         };
         let thread = std::thread::Builder::new().name("tollgate-store".to_owned()).spawn(move || worker.run());
         let thread = thread.map_err(|error| StoreError::new(format!("a thread cannot be started: {error}")))?;
-        Ok(Self { shared, lock, worker: Mutex::new(Some(thread)) })
+        Ok(Self { shared, lock, worker: Mutex::new(Some(thread)), lending })
     }
 
     /// Puts the records on file into a roster, and keeps its changes from here on. Where other nodes change them, too, a
@@ -212,6 +218,10 @@ impl Store {
             && worker.join().is_err()
         {
             (self.shared.tell)(Word::Trouble("the store's thread had panicked; the next start moves what it left"));
+        }
+        if let Some(lending) = &self.lending {
+            let settled = !self.shared.ailing.load(Ordering::SeqCst);
+            lending.close(if settled { Closing::Settled } else { Closing::Unsettled });
         }
     }
 }
@@ -326,11 +336,7 @@ impl Shared {
                 self.done.wait(&mut committed);
             }
         };
-        // Another thread takes over this one's tasks meanwhile.
-        match Handle::try_current().map(|handle| handle.runtime_flavor()) {
-            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
-            _ => wait(),
-        }
+        waiting::blocking(wait);
     }
 
     /// Others have written to the database: it is looked at now.

@@ -12,6 +12,7 @@ pub(crate) mod admin;
 pub(crate) mod client;
 pub(crate) mod hostile;
 pub(crate) mod issuer;
+pub(crate) mod nodes;
 pub(crate) mod playback;
 pub(crate) mod postgres;
 mod process;

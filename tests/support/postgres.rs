@@ -52,11 +52,11 @@ impl Postgres {
         Some(server)
     }
 
-    /// Starts it, or starts it again.
+    /// Starts it, or starts it again. It is killed in tests, the machine is not: nothing waits for a disk.
     pub(crate) fn run(&mut self) {
         let mut child = self
             .command("postgres")
-            .args(["-D", "data", "-c", "listen_addresses=", "-c", "max_connections=50", "-c"])
+            .args(["-D", "data", "-c", "listen_addresses=", "-c", "max_connections=50", "-c", "fsync=off", "-c"])
             .arg(format!("unix_socket_directories={}", self.directory.display()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

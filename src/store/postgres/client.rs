@@ -70,10 +70,15 @@ impl Client {
         self.link.filter(|link| !self.in_transaction && !link.client.is_closed())
     }
 
-    /// Puts its notifications into a channel from here on.
-    pub(in crate::store) fn listen(&mut self, news: std::sync::mpsc::Sender<()>) -> Result<(), Failed> {
+    /// Opens a connection that puts what it is notified of into a channel: of the words for `about`.
+    pub(in crate::store) fn listen(&mut self, about: &str, news: std::sync::mpsc::Sender<()>) -> Result<(), Failed> {
         self.link = Some(self.server.connect(Some(news))?);
-        self.run("LISTEN tollgate")
+        self.run(&format!("LISTEN {about}"))
+    }
+
+    /// Whether there is a connection.
+    pub(in crate::store) fn is_open(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| !link.client.is_closed())
     }
 
     /// Runs statements without values.

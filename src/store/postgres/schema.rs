@@ -6,7 +6,8 @@ use crate::store::session::{Failed, Session};
 
 /// Every step from nothing, in order; one more file per change, and none is ever edited. Nodes of the version before go on
 /// writing with the form they know: a step adds, and takes nothing away.
-const STEPS: [&str; 1] = [include_str!("../schema/postgres/0001_start.sql")];
+const STEPS: [&str; 2] =
+    [include_str!("../schema/postgres/0001_start.sql"), include_str!("../schema/postgres/0002_lease.sql")];
 /// Whoever holds this lock changes the tables: "Toll".
 const LOCK: i64 = 0x546f_6c6c;
 
