@@ -5,6 +5,7 @@ mod bare;
 mod load;
 mod machine;
 mod plan;
+mod process;
 mod report;
 mod subject;
 

@@ -8,6 +8,7 @@ use tollgate::vocabulary::Clock;
 
 use crate::load::{self, Job, Outcome};
 use crate::machine::{self, Pinning};
+use crate::process;
 use crate::report::{Memory, Pace, Report};
 use crate::subject::{Ground, Subject};
 use crate::{Failure, say};
@@ -154,9 +155,9 @@ impl Bench<'_> {
         let turn = self.args.turn();
         let warm = self.runtime.block_on(load::closed(&job, scene.clients, turn / 10, &self.clock));
         complain(subject, scene.name, &warm)?;
-        let before = (subject.pid().and_then(machine::cpu), self.mock.pid().and_then(machine::cpu));
+        let before = (subject.pid().and_then(process::cpu), self.mock.pid().and_then(process::cpu));
         let outcome = self.runtime.block_on(load::closed(&job, scene.clients, turn, &self.clock));
-        let after = (subject.pid().and_then(machine::cpu), self.mock.pid().and_then(machine::cpu));
+        let after = (subject.pid().and_then(process::cpu), self.mock.pid().and_then(process::cpu));
         complain(subject, scene.name, &outcome)?;
         let used = |before: Option<Duration>, after: Option<Duration>| Some(after?.saturating_sub(before?));
         Ok(Pace::of(outcome, used(before.0, after.0), used(before.1, after.1)))
@@ -166,18 +167,18 @@ impl Bench<'_> {
     fn memory(&self, subjects: &[Subject], report: &mut Report) -> Result<(), Failure> {
         for subject in subjects {
             let Some(pid) = subject.pid() else { continue };
-            let fresh_kib = machine::rss_kib(pid).unwrap_or_default();
+            let fresh_kib = process::rss_kib(pid).unwrap_or_default();
             let large = Job::new(subject.addr, &body(LARGE_BYTES, ""));
             let outcome = self.runtime.block_on(load::closed(&large, 1, Duration::from_millis(5), &self.clock));
             complain(subject, "one large request", &outcome)?;
-            let peak_kib = machine::peak_kib(pid).unwrap_or_default();
-            let idle_kib = machine::rss_kib(pid).unwrap_or_default();
+            let peak_kib = process::peak_kib(pid).unwrap_or_default();
+            let idle_kib = process::rss_kib(pid).unwrap_or_default();
             let stalled = body(1 << 10, r#""stream":true,"mock":{"stall_after":3},"#);
             let job = Job::new(subject.addr, &stalled);
             let held = self.runtime.block_on(load::hold(&job, self.args.streams()));
             let held = held.map_err(|error| format!("{}: holding streams: {error}", subject.name))?;
             let (listening, large_kib) = (subject.listening, (LARGE_BYTES >> 10) as u64);
-            let busy_kib = machine::rss_kib(pid).unwrap_or_default();
+            let busy_kib = process::rss_kib(pid).unwrap_or_default();
             let streams = held.len();
             report.memory(
                 subject.name,

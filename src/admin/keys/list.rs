@@ -67,8 +67,7 @@ enum Entry {
 pub(super) fn list(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let page = Page::of(ask.query.count("page"), ask.query.count("size"));
     let wanted = Wanted::of(ask);
-    let mut found = ask.roster().keys.filter(|key| wanted.visible(key) && wanted.matches(key));
-    sort(ask, &mut found);
+    let found = ask.roster().keys.filter(|key| wanted.visible(key) && wanted.matches(key));
     let total = found.len() as u64;
     let whole = ask.query.truth("return_full_object") == Some(true);
     let entry = |key: Arc<Key>| match whole {
@@ -76,7 +75,7 @@ pub(super) fn list(ask: &Ask<'_>) -> Result<Reply, Refusal> {
         false => Entry::Hash(key.token),
     };
     Reply::json(&Listed {
-        keys: page.cut(found).into_iter().map(entry).collect(),
+        keys: page.cut_sorted(found, order(ask)).into_iter().map(entry).collect(),
         total_count: total,
         current_page: page.number,
         total_pages: page.pages(total),
@@ -146,24 +145,24 @@ fn has(key: &Key, part: &str) -> bool {
         || key.token.to_string().contains(part)
 }
 
-/// Equal ones in the order of their hashes, so that pages do not overlap.
-fn sort(ask: &Ask<'_>, keys: &mut [Arc<Key>]) {
-    let spent = |key: &Key| Spent::of(ask.world, key, ask.now).spent;
+/// The order that is asked for; equal ones in that of their hashes, so that pages do not overlap.
+fn order(ask: &Ask<'_>) -> impl Fn(&Arc<Key>, &Arc<Key>) -> Ordering {
+    let spent = move |key: &Key| Spent::of(ask.world, key, ask.now).spent;
     let by = ask.query.text("sort_by").unwrap_or("created_at");
-    let order = |a: &Key, b: &Key| match by {
-        "updated_at" => a.stamp.updated_at.cmp(&b.stamp.updated_at),
-        "spend" => spent(a).cmp(&spent(b)),
-        "max_budget" => a.bounds.max_budget.cmp(&b.bounds.max_budget),
-        "key_alias" => a.key_alias.cmp(&b.key_alias),
-        "expires" => a.expires.cmp(&b.expires),
-        "token" => Ordering::Equal,
-        _ => a.stamp.created_at.cmp(&b.stamp.created_at),
-    };
     let up = ask.query.text("sort_order") == Some("asc");
-    keys.sort_by(|a, b| {
-        let order = order(a, b).then_with(|| a.token.as_bytes().cmp(b.token.as_bytes()));
+    move |a, b| {
+        let order = match by {
+            "updated_at" => a.stamp.updated_at.cmp(&b.stamp.updated_at),
+            "spend" => spent(a).cmp(&spent(b)),
+            "max_budget" => a.bounds.max_budget.cmp(&b.bounds.max_budget),
+            "key_alias" => a.key_alias.cmp(&b.key_alias),
+            "expires" => a.expires.cmp(&b.expires),
+            "token" => Ordering::Equal,
+            _ => a.stamp.created_at.cmp(&b.stamp.created_at),
+        };
+        let order = order.then_with(|| a.token.as_bytes().cmp(b.token.as_bytes()));
         if up { order } else { order.reverse() }
-    });
+    }
 }
 
 /// What `/key/aliases` gives.
