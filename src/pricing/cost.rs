@@ -159,14 +159,22 @@ impl Price {
     }
 
     fn worst_in(&self, bracket: Bracket, demand: &Demand) -> PicoUsd {
-        let dearest = |meters: &[Meter]| meters.iter().map(|meter| self.at(*meter, bracket)).max().unwrap_or_default();
-        let text = dearest(&[Meter::Input, Meter::CacheRead, Meter::CacheWrite, Meter::CacheWrite1h]);
+        // What is not listed costs what stands in for it, which is never more than the first of its side.
+        let dearest = |first: PicoUsd, others: &[Meter]| {
+            others.iter().filter_map(|meter| self.listed(*meter, bracket)).fold(first, PicoUsd::max)
+        };
+        let plain = self.at(Meter::Input, bracket);
+        let text = dearest(plain, &[Meter::CacheRead, Meter::CacheWrite, Meter::CacheWrite1h]);
         let input = match demand.media {
             Media::Text => text,
-            Media::Mixed => text.max(dearest(&[Meter::AudioIn, Meter::ImageIn])),
+            Media::Mixed => dearest(text, &[Meter::AudioIn, Meter::ImageIn]),
         };
-        let output = dearest(&[Meter::Output, Meter::Reasoning, Meter::AudioOut, Meter::ImageOut]);
-        let answer = output.times(demand.completion).max(self.cost_of_units(&demand.units, bracket));
+        let written = self.at(Meter::Output, bracket).max(self.at(Meter::Reasoning, bracket));
+        let tokens = dearest(written, &[Meter::AudioOut, Meter::ImageOut]).times(demand.completion);
+        let answer = match demand.units {
+            Units::NONE => tokens,
+            units => tokens.max(self.cost_of_units(&units, bracket)),
+        };
         input.times(demand.prompt).plus(answer).plus(self.fees(&demand.units, bracket))
     }
 }

@@ -121,7 +121,7 @@ impl Price {
     }
 
     /// The rate of the highest threshold that is exceeded; there, the tier's own before the standard one.
-    fn listed(&self, meter: Meter, bracket: Bracket) -> Option<PicoUsd> {
+    pub(super) fn listed(&self, meter: Meter, bracket: Bracket) -> Option<PicoUsd> {
         let holds = |rate: &&Rate| {
             rate.meter == meter
                 && (rate.above == 0 || rate.above < bracket.prompt)

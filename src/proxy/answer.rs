@@ -95,6 +95,11 @@ impl Lines {
         }
     }
 
+    /// Adds a header whose value is ours: digits and points.
+    pub(super) fn add_known(&mut self, name: &HeaderName, value: &str) {
+        self.add(name, value.as_bytes());
+    }
+
     fn add(&mut self, name: &HeaderName, value: &[u8]) {
         let name = name.as_str().as_bytes();
         self.0.reserve(name.len() + value.len() + 4);
@@ -237,15 +242,15 @@ impl Answer {
             self.value(&API_BASE, &deployment.shown_base);
         }
         self.text(&MODEL_GROUP, exchange.served_by());
-        self.text(&RETRIES, itoa::Buffer::new().format(exchange.retries()));
-        self.text(&FALLBACKS, itoa::Buffer::new().format(exchange.fallbacks()));
+        self.known(&RETRIES, itoa::Buffer::new().format(exchange.retries()));
+        self.known(&FALLBACKS, itoa::Buffer::new().format(exchange.fallbacks()));
         if let Some(route) = exchange.route_receipt(now) {
             self.text(&ROUTE, &route);
         }
         if !exchange.dropped().is_empty() {
             self.text(&DROPPED, &exchange.dropped().join(","));
         }
-        exchange.limits(now, &mut |name, value| self.text(name, value));
+        exchange.limits(now, &mut |name, value| self.known(name, value));
     }
 
     /// What is known only when the answer is whole: cost, spend, durations.
@@ -296,6 +301,14 @@ impl Answer {
         match &mut self.lines {
             Some(lines) => lines.put(name, value),
             None => self.headers.extend(HeaderValue::from_str(value).ok().map(|value| (name.clone(), value))),
+        }
+    }
+
+    /// The same for what is ours and need not be looked at.
+    fn known(&mut self, name: &'static HeaderName, value: &str) {
+        match &mut self.lines {
+            Some(lines) => lines.add_known(name, value),
+            None => self.text(name, value),
         }
     }
 

@@ -228,7 +228,9 @@ impl Gateway {
 
     /// A canned answer (`mock_response`), where the first deployment has one.
     async fn answer_canned(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        let Some(exchange) = &mut context.exchange else { return Ok(false) };
+        let Some(exchange) = context.exchange.as_mut().filter(|exchange| exchange.is_answered_here()) else {
+            return Ok(false);
+        };
         let now = self.now();
         let Some(body) = exchange.canned(now) else { return Ok(false) };
         let mut head = if exchange.wants_stream() { Answer::stream(None, 200) } else { Answer::new(200, answer::JSON) };
@@ -477,7 +479,8 @@ impl ProxyHttp for Gateway {
             let at_once = outbound.body.len == 0;
             session.upstream_compression = ResponseCompressionCtx::new(0, at_once, false);
             let world = exchange.world().clone();
-            if let Some(after) = exchange.hedge_after(self.now())
+            if world.settings.routing.hedge.is_some()
+                && let Some(after) = exchange.hedge_after(self.now())
                 && let Some(connector) = self.gate.racing(&world)
             {
                 session.upstream_compression.adjust_decompression(true);
@@ -503,7 +506,7 @@ impl ProxyHttp for Gateway {
         let (Some(exchange), Some(sending)) = (&context.exchange, &context.sending) else {
             return Error::e_explain(STOP, "nothing to send");
         };
-        let mut parts = match sending.head(exchange.world(), self.now()) {
+        let mut parts = match sending.head(exchange.world(), || self.now()) {
             Ok(parts) => parts,
             Err(fault) => return Err(self.stop(context, Again::No, fault)),
         };

@@ -164,7 +164,7 @@ pub(super) async fn ask(
         Some(address) => address,
         None => gate.reach(deployment, world).await?,
     };
-    let head = sending.head(world, gate.around().clock.now())?;
+    let head = sending.head(world, || gate.around().clock.now())?;
     let mut peer = peer::peer(deployment, &world.settings, address, sending.idle);
     peer.options.alpn = ALPN::H1;
     let connected = connector.get_http_session(&*peer).await;

@@ -100,7 +100,7 @@ impl Shared {
     pub(super) fn finish(&self, parts: SmallVec<[Bytes; 8]>, write: impl FnOnce(&mut Put<'_>)) {
         let (mut lines, mut late) = (self.state.lock().lines.take(), Named::new());
         match &mut lines {
-            Some(lines) => write(&mut |name, value| lines.put(name, value)),
+            Some(lines) => write(&mut |name, value| lines.add_known(name, value)),
             // Digits and points are always a header value.
             None => write(&mut |name, value| late.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)))),
         }

@@ -59,7 +59,7 @@ impl Sending {
     ///
     /// # Errors
     /// The credential cannot sign it.
-    pub(super) fn head(&self, world: &World, now: Now) -> Result<http::request::Parts, Fault> {
+    pub(super) fn head(&self, world: &World, now: impl FnOnce() -> Now) -> Result<http::request::Parts, Fault> {
         let (mut parts, ()) = http::Request::new(()).into_parts();
         parts.method = self.method.clone();
         parts.uri = self.path.clone();
@@ -81,7 +81,7 @@ impl Sending {
             let path = self.path.path_and_query().map_or("/", |path| path.as_str());
             let authority = deployment.target.authority.to_str().unwrap_or_default();
             let unsigned = Unsigned { method: &parts.method, authority, path, body: &self.body };
-            auth.sign(&unsigned, &mut parts.headers, now)?;
+            auth.sign(&unsigned, &mut parts.headers, now())?;
         }
         Ok(parts)
     }

@@ -1,10 +1,11 @@
 //! Names that were checked once, at the door.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 /// The longest model name that is taken from a client, in bytes.
 pub(super) const MODEL_NAME_BYTES_MAX: usize = 256;
@@ -59,8 +60,17 @@ impl fmt::Display for BadName {
 impl std::error::Error for BadName {}
 
 /// The SHA-256 of a whole virtual key, `sk-` included: all that is kept of it (the LiteLLM contract).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyHash([u8; 32]);
+
+/// Eight bytes of a hash tell keys apart in a table as well as all of them do.
+impl Hash for KeyHash {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if let Some(first) = self.0.first_chunk() {
+            state.write_u64(u64::from_ne_bytes(*first));
+        }
+    }
+}
 
 impl KeyHash {
     /// Hashes a key.
@@ -88,7 +98,9 @@ impl KeyHash {
 
     /// Compares in constant time.
     pub fn matches(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        let (words, others) = (self.0.as_chunks::<8>().0, other.0.as_chunks::<8>().0);
+        let same = |(one, other): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*one).ct_eq(&u64::from_ne_bytes(*other));
+        words.iter().zip(others).map(same).fold(Choice::from(1), |all, same| all & same).into()
     }
 
     /// The 32 bytes.
