@@ -3,9 +3,9 @@
 use wide::{CmpEq, CmpLt, i8x16};
 
 /// How many bytes are looked at at once.
-const BYTES: usize = 16;
-/// How many bytes of a string are looked at before the next step is decided.
-pub(super) const STRIDE: usize = 2 * BYTES;
+pub(super) const BYTES: usize = 16;
+/// How many bytes of a long string are looked at before the next step is decided.
+pub(super) const STRIDE: usize = 4 * BYTES;
 
 /// A kind of byte.
 pub(super) trait Kind: Copy {
@@ -38,15 +38,15 @@ pub(super) fn find(body: &[u8], mut at: usize, kind: impl Kind) -> usize {
     at + rest.iter().position(|byte| kind.has(*byte)).unwrap_or(rest.len())
 }
 
-/// The first stop in a stride that is not an escape of two bytes, both of them in it.
+/// The first stop in some blocks that is not an escape of two bytes, both of them in there.
 #[inline]
-pub(super) fn after_escapes(stride: &[u8; STRIDE]) -> Option<usize> {
-    let (blocks, _none) = stride.as_chunks::<BYTES>();
-    let mut mask = blocks.iter().rev().fold(0, |mask, block| mask << BYTES | Stop::<true>.mask(block));
+pub(super) fn after_escapes<const N: usize>(bytes: &[u8; N]) -> Option<usize> {
+    const { assert!(N.is_multiple_of(BYTES) && N <= STRIDE) };
+    let (blocks, _none) = bytes.as_chunks::<BYTES>();
+    let mut mask = blocks.iter().rev().fold(0_u64, |mask, block| mask << BYTES | u64::from(Stop::<true>.mask(block)));
     while mask != 0 {
         let place = mask.trailing_zeros() as usize;
-        let escapes =
-            stride[place % STRIDE] == b'\\' && stride.get(place + 1).is_some_and(|letter| is_escaped(*letter));
+        let escapes = bytes[place % N] == b'\\' && bytes.get(place + 1).is_some_and(|letter| is_escaped(*letter));
         if !escapes {
             return Some(place);
         }
@@ -159,12 +159,14 @@ mod tests {
             (b"\xc3\xa923456789abcdef", Some(0)),
         ] {
             let shown = String::from_utf8_lossy(part);
-            for (before, after) in [(&b""[..], &b"0123456789abcdef"[..]), (b"0123456789abcdef", b"")] {
-                let stride: [u8; STRIDE] = [before, part, after].concat().try_into().unwrap();
-                assert_eq!(after_escapes(&stride), place.map(|place| place + before.len()), "{shown}");
+            assert_eq!(after_escapes(part), place, "{shown}");
+            for before in (0..STRIDE).step_by(BYTES) {
+                let mut stride = [b'x'; STRIDE];
+                stride[before..before + BYTES].copy_from_slice(part);
+                assert_eq!(after_escapes(&stride), place.map(|place| place + before), "{shown} at {before}");
             }
         }
-        // Its second byte is in the next stride, or in the next block of this one.
+        // Its second byte is behind them, or in the next block.
         assert_eq!(after_escapes(br#"0123456789abcdef0123456789abcde\"#), Some(31));
         assert_eq!(after_escapes(br#"0123456789abcde\n123456789abcdef"#), None);
     }

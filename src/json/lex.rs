@@ -1,5 +1,7 @@
 //! The lexical grammar of RFC 8259: strings, numbers and literals, each skipped in one pass.
 
+use std::ops::ControlFlow;
+
 use super::block;
 use super::scan::Flaw;
 
@@ -18,13 +20,19 @@ pub(super) fn space(body: &[u8], mut at: usize) -> usize {
 /// Skips a string whose opening quote stands before `at`; answers the place after the closing quote.
 #[inline]
 pub(super) fn string(body: &[u8], mut at: usize) -> Lexed {
-    // Prompts are full of escaped quotes and line ends: those are stepped over without looking at their stride again.
-    while let Some(stride) = body.get(at..).and_then(<[u8]>::first_chunk::<{ block::STRIDE }>) {
-        at = match block::after_escapes(stride) {
-            None => at + block::STRIDE,
-            Some(place) if stride.get(place) == Some(&b'"') => return Ok(at + place + 1),
-            Some(place) => stop(body, at + place)?,
-        };
+    // Keys and words end in their first block. Prompts go on, and are full of escaped quotes and line ends: those are stepped
+    // over without looking at their bytes again.
+    if let Some(first) = bytes_at(body, at) {
+        match part::<{ block::BYTES }>(body, at, first)? {
+            ControlFlow::Break(end) => return Ok(end),
+            ControlFlow::Continue(next) => at = next,
+        }
+    }
+    while let Some(stride) = bytes_at(body, at) {
+        match part::<{ block::STRIDE }>(body, at, stride)? {
+            ControlFlow::Break(end) => return Ok(end),
+            ControlFlow::Continue(next) => at = next,
+        }
     }
     loop {
         at = text_end::<true>(body, at);
@@ -33,6 +41,21 @@ pub(super) fn string(body: &[u8], mut at: usize) -> Lexed {
             _ => at = stop(body, at)?,
         }
     }
+}
+
+#[inline]
+fn bytes_at<const N: usize>(body: &[u8], at: usize) -> Option<&[u8; N]> {
+    body.get(at..).and_then(<[u8]>::first_chunk)
+}
+
+/// Reads a part of a string at `at`: breaks with the place after its closing quote, or says where it goes on.
+#[inline]
+fn part<const N: usize>(body: &[u8], at: usize, part: &[u8; N]) -> Result<ControlFlow<usize, usize>, (Flaw, usize)> {
+    Ok(match block::after_escapes(part) {
+        None => ControlFlow::Continue(at + N),
+        Some(place) if part.get(place) == Some(&b'"') => ControlFlow::Break(at + place + 1),
+        Some(place) => ControlFlow::Continue(stop(body, at + place)?),
+    })
 }
 
 /// Steps over what is neither plain text nor the end of a string, if it may stand in one.

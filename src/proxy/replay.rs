@@ -324,7 +324,8 @@ impl CustomSession for Replay {
     async fn response_duplex_vec(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
         let hold = self.shared.state.lock().hold;
         if hold {
-            return self.held_duplex(tasks).await;
+            // Boxed: the future of this is made for every piece of a stream, too.
+            return Box::pin(self.held_duplex(tasks)).await;
         }
         // The head of a stream that was held back until it said something.
         if let Some(head) = self.held.take() {
