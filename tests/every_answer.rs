@@ -353,6 +353,8 @@ fn bedrock() {
             (Chat, "/choices/0/message/provider_specific_fields/citations/0/content", "src"),
             (Messages, "/content/0/citations/1/cited_text", "src"),
             (Responses, "/output/0/content/0/annotations/0/url", "https://w"),
+            (Gemini, "/candidates/0/groundingMetadata/groundingChunks/0/web/uri", "https://w"),
+            (Gemini, "/candidates/0/groundingMetadata/groundingChunks/1/retrievedContext/title", "D"),
         ],
     );
     let usage = Usage { prompt: 15, completion: 5, cache_read: 3, cache_write_1h: 2, ..Usage::default() };
@@ -466,6 +468,19 @@ fn openai_and_the_vendors_of_its_form() {
     OPENAI.check(
         &body(r#""content":null"#, "content_filter", usage),
         &[(Messages, STOP, "refusal"), (Responses, STATUS, "content_filter"), (Gemini, REASON, "SAFETY")],
+    );
+    let likely = body(r#""content":"x""#, "stop", usage).replace(
+        r#""finish_reason""#,
+        r#""logprobs":{"content":[{"token":"x","logprob":-0.5,"bytes":[120],"top_logprobs":[{"token":"y","logprob":-1.5,"bytes":[121]}]}]},"finish_reason""#,
+    );
+    OPENAI.check(
+        &likely,
+        &[
+            (Chat, "/choices/0/logprobs/content/0/logprob", "-0.5"),
+            (Responses, "/output/0/content/0/logprobs/0/token", "x"),
+            (Gemini, "/candidates/0/logprobsResult/chosenCandidates/0/logProbability", "-0.5"),
+            (Gemini, "/candidates/0/logprobsResult/topCandidates/0/candidates/0/token", "y"),
+        ],
     );
     // Mistral's pieces, its end, and what only it has.
     OPENAI.check(

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::chat::{Api, Broken, Chat, Decoder, Sink};
 use crate::config;
-use crate::vocabulary::{Fault, Metered};
+use crate::vocabulary::{Fault, Kind, Metered};
 
 use super::Target;
 
@@ -33,6 +33,20 @@ pub struct Written {
     pub dropped: Vec<String>,
     /// Headers of this request alone (`anthropic-beta`).
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+}
+
+/// How long most requests are, in bytes: memory for them is taken at once.
+const BODY_BYTES_USUAL: usize = 2048;
+
+/// Writes a body.
+///
+/// # Errors
+/// It holds what is no JSON, which nothing here does.
+pub(super) fn written(body: &impl serde::Serialize) -> Result<Bytes, Fault> {
+    let mut out = Vec::with_capacity(BODY_BYTES_USUAL);
+    serde_json::to_writer(&mut out, body)
+        .map_err(|error| Fault::ours(Kind::Internal, "The request could not be written.").cause(error))?;
+    Ok(out.into())
 }
 
 /// A chat API of a provider. Pure: the same chat gives the same bytes.

@@ -101,8 +101,15 @@ pub(super) struct Grounding<'w> {
 }
 
 #[derive(Serialize)]
-pub(super) struct Source<'w> {
-    pub(super) web: Web<'w>,
+#[serde(rename_all = "camelCase")]
+pub(super) enum Source<'w> {
+    Web(Web<'w>),
+    RetrievedContext(Retrieved<'w>),
+}
+
+#[derive(Serialize)]
+pub(super) struct Retrieved<'w> {
+    pub(super) title: &'w str,
 }
 
 #[derive(Serialize)]

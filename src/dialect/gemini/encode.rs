@@ -8,9 +8,10 @@ use crate::chat::{Answer, Api, Delta, Encoder, Finish, Sink, object_or_empty};
 use crate::vocabulary::Usage;
 
 use super::chunk::{
-    Blob, BlobPart, CallPart, Candidate, Chunk, Content, Counts, FunctionCall, Grounding, Part, Segment, Source,
-    Support, TextPart, Unread, Web,
+    Blob, BlobPart, CallPart, Candidate, Chunk, Content, Counts, FunctionCall, Grounding, Part, Retrieved, Segment,
+    Source, Support, TextPart, Unread, Web,
 };
+use super::likely::Likely;
 use super::object::Object;
 use super::reply::FINISH_REASONS;
 
@@ -47,6 +48,7 @@ struct Choice {
     thought: bool,
     metadata: Vec<(&'static str, Box<RawValue>)>,
     cited: Cited,
+    likely: Likely,
     text: String,
     finish: Option<String>,
     message: Option<Box<RawValue>>,
@@ -180,6 +182,7 @@ impl Encoder for Writer {
         for choice in &mut self.choices {
             choice.close_calls();
             choice.ground();
+            choice.tell_likely();
         }
         if self.framing != Framing::Whole {
             self.last_chunks(usage);
@@ -247,6 +250,7 @@ impl Choice {
                 self.cited.supports.push((start, end, text.unwrap_or_default().to_owned(), at));
             }
             Delta::Native { api: Api::Gemini, key, json } => self.native(key, json),
+            Delta::Native { api: Api::OpenAiChat, key: "logprobs", json } => self.likely.add(json),
             Delta::Finish(finish) => self.finish = self.finish.take().or_else(|| Some(word(finish).to_owned())),
             Delta::Start { .. }
             | Delta::Redacted(_)
@@ -324,6 +328,13 @@ impl Choice {
         }
     }
 
+    /// Log probabilities of another API's, unless the answer has its own.
+    fn tell_likely(&mut self) {
+        if self.metadata.iter().all(|(name, _)| *name != "logprobsResult") {
+            self.metadata.extend(self.likely.result().map(|result| ("logprobsResult", result)));
+        }
+    }
+
     /// The last of a stream. Clients take one without content for a broken answer and forget the turn.
     fn last_candidate(&self) -> Candidate<'_> {
         let mut candidate = self.candidate(true);
@@ -358,8 +369,9 @@ impl Cited {
     }
 }
 
+/// A page of the web, or a document of the client's.
 fn source<'w>(uri: &'w str, title: &'w str) -> Source<'w> {
-    Source { web: Web { uri, title } }
+    if uri.is_empty() { Source::RetrievedContext(Retrieved { title }) } else { Source::Web(Web { uri, title }) }
 }
 
 fn support(start_index: Option<u64>, end_index: Option<u64>, text: &str, at: usize) -> Support<'_> {

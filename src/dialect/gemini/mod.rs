@@ -4,6 +4,7 @@ mod chunk;
 mod encode;
 mod error;
 mod framing;
+mod likely;
 mod lookups;
 mod object;
 mod prepare;

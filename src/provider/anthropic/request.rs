@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -18,7 +17,7 @@ use super::turns::{Talk, Turn};
 use super::vendor;
 use crate::chat::{Api, Chat, Effort, Format, Raw};
 use crate::dialect::anthropic::ObjectMembers;
-use crate::provider::{Ask, Written};
+use crate::provider::{Ask, Written, speech};
 use crate::vocabulary::{Fault, Kind};
 
 /// The API demands a bound: the one where neither the client nor the price table knows any (LiteLLM's).
@@ -253,9 +252,8 @@ impl<'c> Writing<'c, '_> {
             stream: ask.stream && !on_bedrock,
             others: members.others,
         };
-        let body = serde_json::to_vec(&body)
-            .map_err(|error| Fault::ours(Kind::Internal, "The request could not be written.").cause(error))?;
-        Ok(Written { body: Bytes::from(body), schema_tool: forced.is_some(), dropped: self.dropped, headers })
+        let body = speech::written(&body)?;
+        Ok(Written { body, schema_tool: forced.is_some(), dropped: self.dropped, headers })
     }
 
     /// A schema where the model can be held to it: not on Vertex, and not to every schema.

@@ -5,8 +5,8 @@ use super::family::{self, Family};
 use super::tools::{self, Setting};
 use super::{fields, place, reasoning, reply, stream, turns};
 use crate::chat::{Api, Broken, Chat, Decoder, Format, Raw, Sink};
-use crate::provider::{Ask, ChatApi, Target, Written};
-use crate::vocabulary::{Fault, Kind, Metered};
+use crate::provider::{Ask, ChatApi, Target, Written, speech};
+use crate::vocabulary::{Fault, Metered};
 
 /// The API.
 pub(super) struct Converse;
@@ -72,9 +72,8 @@ impl ChatApi for Converse {
             additional_model_request_fields: fields,
             carried: top,
         };
-        let body = serde_json::to_vec(&body)
-            .map_err(|error| Fault::ours(Kind::Internal, "the request could not be written").cause(error))?;
-        Ok(Written { body: body.into(), schema_tool, dropped: dropped.0, headers: Vec::new() })
+        let body = speech::written(&body)?;
+        Ok(Written { body, schema_tool, dropped: dropped.0, headers: Vec::new() })
     }
 
     fn path(&self, target: &Target, model: &str, stream: bool) -> String {

@@ -9,6 +9,7 @@ use super::{Ask, CallApi, Target, Written};
 use crate::chat::{Broken, Raw, Str, UpstreamError};
 use crate::provider::embedding::{self, Embeddings, Encoding, Vector};
 use crate::provider::members::Members;
+use crate::provider::speech;
 use crate::vocabulary::{Fault, Kind, Metered, Usage};
 
 pub(super) static EMBED_V2: EmbedV2 = EmbedV2;
@@ -83,9 +84,8 @@ impl CallApi for EmbedV2 {
             output_dimension: read.dimensions.filter(|_| !given("output_dimension")),
             extra: Members(extra.into_iter().filter(|(name, _)| !is_ours(name)).collect()),
         };
-        let body =
-            serde_json::to_vec(&body).map_err(|error| Fault::ours(Kind::Internal, "cannot write").cause(error))?;
-        Ok(Written { body: body.into(), dropped, ..Written::default() })
+        let body = speech::written(&body)?;
+        Ok(Written { body, dropped, ..Written::default() })
     }
 
     fn path(&self, target: &Target, _model: &str) -> String {

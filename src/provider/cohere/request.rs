@@ -11,6 +11,7 @@ use crate::chat::{
 };
 use crate::provider::members::{Members, beside};
 use crate::provider::refuse::{Dropped, Place, mime_of, native_type};
+use crate::provider::speech;
 use crate::vocabulary::{Fault, Kind};
 
 #[derive(Serialize)]
@@ -194,8 +195,8 @@ pub(super) fn write(chat: &Chat<'_>, ask: &Ask<'_>) -> Result<Written, Fault> {
     };
     let extra = beside(chat, Api::Cohere, |name| is_written(&body, name));
     let body = Body { extra: Members(extra), ..body };
-    let body = serde_json::to_vec(&body).map_err(|error| Fault::ours(Kind::Internal, "cannot write").cause(error))?;
-    Ok(Written { body: body.into(), dropped: dropped.0, ..Written::default() })
+    let body = speech::written(&body)?;
+    Ok(Written { body, dropped: dropped.0, ..Written::default() })
 }
 
 /// Whether a member of this name stands in the body already: what the client says in OpenAI's words wins.

@@ -143,11 +143,28 @@ pub(super) fn config<'c>(chat: &'c Chat<'c>, family: Family) -> Result<Option<Co
     };
     config.form(chat, family)?;
     config.give_way();
-    let asked = serde_json::to_string(&config).is_ok_and(|text| text != "{}");
-    Ok(asked.then_some(config))
+    Ok((!config.is_empty()).then_some(config))
 }
 
 impl<'c> Config<'c> {
+    /// Whether nothing is asked for.
+    fn is_empty(&self) -> bool {
+        let plain =
+            [self.temperature, self.top_p, self.top_k, self.seed, self.presence_penalty, self.frequency_penalty];
+        let asked = plain.iter().chain([&self.response_logprobs, &self.logprobs]).any(Option::is_some);
+        !asked
+            && self.max_output_tokens.is_none()
+            && self.stop_sequences.is_empty()
+            && self.candidate_count.is_none()
+            && self.response_mime_type.is_none()
+            && self.response_schema.is_none()
+            && self.response_json_schema.is_none()
+            && self.response_modalities.is_none()
+            && self.speech_config.is_none()
+            && self.thinking_config.is_none()
+            && self.rest.0.is_empty()
+    }
+
     /// A member in Gemini's own words wins over what another parameter says of the same.
     fn give_way(&mut self) {
         let given = |names: [&str; 2]| self.rest.get(&names).is_some();

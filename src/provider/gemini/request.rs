@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::chat::{Api, Chat, Raw, Str};
 use crate::dialect::gemini::{NATIVE_CONFIG, Object};
-use crate::provider::{Ask, Written};
-use crate::vocabulary::{Fault, Kind};
+use crate::provider::{Ask, Written, speech};
+use crate::vocabulary::Fault;
 
 use super::Flavour;
 use super::config::{self, Config};
@@ -56,11 +56,10 @@ pub(super) fn write(chat: &Chat<'_>, ask: &Ask<'_>, flavour: Flavour) -> Result<
         service_tier: tier.filter(|_| flavour == Flavour::Studio),
         rest,
     };
-    let body = serde_json::to_vec(&body)
-        .map_err(|error| Fault::ours(Kind::Internal, "the request cannot be written").cause(error))?;
+    let body = speech::written(&body)?;
     let headers = tier.filter(|tier| flavour == Flavour::Vertex && *tier != "standard").into_iter();
     let headers = headers.filter_map(|tier| Some((SHARED, HeaderValue::from_str(tier).ok()?)));
-    Ok(Written { body: body.into(), schema_tool: false, dropped, headers: headers.collect() })
+    Ok(Written { body, schema_tool: false, dropped, headers: headers.collect() })
 }
 
 /// Vertex AI's way to ask for a tier.

@@ -8,7 +8,8 @@ use super::{Ask, CallApi, Target, Written, options};
 use crate::chat::{Broken, Raw, UpstreamError};
 use crate::provider::embedding::{self, Embeddings, Encoding, Vector};
 use crate::provider::members::Members;
-use crate::vocabulary::{Fault, Kind, Metered, Usage};
+use crate::provider::speech;
+use crate::vocabulary::{Fault, Metered, Usage};
 
 /// `POST /api/embed`.
 pub(super) struct Embed;
@@ -47,9 +48,8 @@ impl CallApi for Embed {
             options: Some(own).filter(|own| !own.0.is_empty()),
             extra: Members(extra),
         };
-        let body =
-            serde_json::to_vec(&body).map_err(|error| Fault::ours(Kind::Internal, "cannot write").cause(error))?;
-        Ok(Written { body: body.into(), dropped, ..Written::default() })
+        let body = speech::written(&body)?;
+        Ok(Written { body, dropped, ..Written::default() })
     }
 
     fn path(&self, target: &Target, _model: &str) -> String {

@@ -10,6 +10,7 @@ use crate::chat::{
 };
 use crate::provider::members::{Members, beside};
 use crate::provider::refuse::{Dropped, Place, native_type};
+use crate::provider::speech;
 use crate::vocabulary::{Fault, Kind};
 
 #[derive(Serialize)]
@@ -127,8 +128,8 @@ pub(super) fn write(chat: &Chat<'_>, ask: &Ask<'_>) -> Result<Written, Fault> {
     let options = Options::of(chat, own);
     let extra = Members(extra);
     let body = Body { model: ask.model, messages, stream: ask.stream, tools, format, think, options, extra };
-    let body = serde_json::to_vec(&body).map_err(|error| Fault::ours(Kind::Internal, "cannot write").cause(error))?;
-    Ok(Written { body: body.into(), dropped: dropped.0, ..Written::default() })
+    let body = speech::written(&body)?;
+    Ok(Written { body, dropped: dropped.0, ..Written::default() })
 }
 
 fn turns<'a>(

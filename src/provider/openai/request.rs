@@ -8,8 +8,8 @@ use super::vendor::{self, Thinking, Vendor};
 use crate::chat::{Api, Chat, Effort, Format, Function, Native, Raw, Reasoning, Str, Tool, ToolChoice};
 use crate::dialect::Endpoint;
 use crate::provider::refuse::native_type;
-use crate::provider::{Ask, Quirks, Written, quirks};
-use crate::vocabulary::{Fault, Kind};
+use crate::provider::{Ask, Quirks, Written, quirks, speech};
+use crate::vocabulary::Fault;
 
 /// Writes a chat for a deployment.
 pub(super) fn write(chat: &Chat<'_>, ask: &Ask<'_>) -> Result<Written, Fault> {
@@ -25,11 +25,10 @@ pub(super) fn write(chat: &Chat<'_>, ask: &Ask<'_>) -> Result<Written, Fault> {
     let others = others(chat, &vendor, quirks, &mut dropped);
     let (model, stream, members) = (ask.model, ask.stream, &members.0);
     let body = Body { model, stream, messages: &messages, members, others, chat, vendor };
-    let body = serde_json::to_vec(&body)
-        .map_err(|error| Fault::ours(Kind::Internal, "The request could not be written.").cause(error))?;
+    let body = speech::written(&body)?;
     dropped.sort_unstable();
     dropped.dedup();
-    Ok(Written { body: body.into(), dropped, ..Written::default() })
+    Ok(Written { body, dropped, ..Written::default() })
 }
 
 /// Members of the request after the messages.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::chat::{Broken, Raw, Str, UpstreamError};
 use crate::provider::embedding::{self, Embeddings, Encoding, Vector};
 use crate::provider::members::Members;
+use crate::provider::speech;
 use crate::provider::{Ask, CallApi, Target, Written};
 use crate::vocabulary::{Fault, Kind, Metered, Usage};
 
@@ -90,9 +91,8 @@ impl CallApi for Embed {
                 .filter(|_| self.dimensions == Dimensions::OutputDimension && !given("output_dimension")),
             extra: Members(extra.into_iter().filter(|(name, _)| *name != self.encoding).collect()),
         };
-        let body =
-            serde_json::to_vec(&body).map_err(|error| Fault::ours(Kind::Internal, "cannot write").cause(error))?;
-        Ok(Written { body: body.into(), dropped, ..Written::default() })
+        let body = speech::written(&body)?;
+        Ok(Written { body, dropped, ..Written::default() })
     }
 
     fn path(&self, target: &Target, _model: &str) -> String {
