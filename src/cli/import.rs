@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::source::{Configured, environment};
-use super::transfer;
+use super::source::environment;
+use super::{place, transfer};
 use crate::exchange::SALT_KEYS;
 use crate::store::{Database, Fate, Import, Imported, Row, import_litellm};
 use crate::vocabulary::{Clock, PicoUsd, Secret};
@@ -109,14 +109,8 @@ fn litellm(arguments: &LitellmArguments, out: &mut dyn Write) -> Result<(), Box<
 
 fn target(arguments: &LitellmArguments) -> Result<(Option<PathBuf>, Option<Database>), Box<dyn Error>> {
     let Some(config) = &arguments.config else { return Ok((arguments.data_dir.clone(), None)) };
-    let (settings, report) = Configured::File(config.clone()).read();
-    let Some(settings) = settings else {
-        let fatal: Vec<_> =
-            report.findings.iter().filter(|finding| finding.status.is_fatal()).map(ToString::to_string).collect();
-        return Err(fatal.join("\n").into());
-    };
-    let database = settings.keeping.database_url.as_ref().map(|url| Database::parse(url.expose())).transpose()?;
-    Ok((arguments.data_dir.clone().or(settings.keeping.data_dir), database))
+    let (directory, database) = place::of_config(config)?;
+    Ok((arguments.data_dir.clone().or(directory), database))
 }
 
 fn words(fate: &Fate) -> (&'static str, String) {

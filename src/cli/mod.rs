@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod explain;
 pub mod import;
 pub mod manage;
+mod place;
 pub mod quickstart;
 mod run;
 mod source;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::place::PlaceArguments;
 use crate::ledger::{By, Counts, Sum, Survey};
 use crate::store;
 use crate::vocabulary::{Clock, ScopeKind};
@@ -14,9 +15,8 @@ const DAY_MS: i64 = 86_400_000;
 /// What to sum, and how to print it.
 #[derive(Args, Debug)]
 pub struct SpendArguments {
-    /// The directory that the gateway keeps its spend in. It may be running.
-    #[arg(long = "data-dir", visible_alias = "data_dir", value_name = "DIR", env = "TOLLGATE_DATA_DIR")]
-    data_dir: std::path::PathBuf,
+    #[command(flatten)]
+    place: PlaceArguments,
     /// What to sum by.
     #[arg(long, value_enum, default_value = "key")]
     by: Sort,
@@ -120,11 +120,12 @@ fn days(text: &str) -> Result<i64, String> {
 /// Prints the sums.
 ///
 /// # Errors
-/// The directory cannot be read, or nothing can be printed.
+/// The database cannot be read, or nothing can be printed.
 pub fn run(arguments: &SpendArguments, out: &mut dyn Write) -> io::Result<()> {
     let today = Clock::machine().now().wall_ms.div_euclid(DAY_MS);
     let from = arguments.since.map_or(i64::MIN, |days| today - days + 1);
-    let sums = store::report(&arguments.data_dir, &arguments.by.survey(from)).map_err(io::Error::other)?;
+    let sums = store::report(&arguments.place.find().map_err(io::Error::other)?, &arguments.by.survey(from))
+        .map_err(io::Error::other)?;
     let line = |sum: Sum| Line { counts: sum.counts, name: arguments.by.name(sum) };
     let mut lines: Vec<_> = sums.into_iter().map(line).collect();
     if arguments.by == Sort::Day {

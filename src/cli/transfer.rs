@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::place::PlaceArguments;
 use crate::roster::Moment;
+use crate::store::Place;
 use crate::store::transfer::{self, Differing, Report, Tally};
 use crate::vocabulary::Clock;
 
@@ -18,9 +20,8 @@ const OWNER_ONLY: u32 = 0o600;
 /// What to export, and where to.
 #[derive(Args, Debug)]
 pub struct ExportArguments {
-    /// The directory that the gateway keeps its database in. It may be running.
-    #[arg(long = "data-dir", visible_alias = "data_dir", value_name = "DIR", env = "TOLLGATE_DATA_DIR")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    place: PlaceArguments,
     /// The file to write, which must not be there yet; standard output without it.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -71,15 +72,16 @@ impl From<OnConflict> for Differing {
 /// Writes the database out; what was written is told on `told`.
 ///
 /// # Errors
-/// The directory cannot be read, or the file cannot be written.
+/// The database cannot be read, or the file cannot be written.
 pub fn export(arguments: &ExportArguments, out: &mut dyn Write, told: &mut dyn Write) -> io::Result<()> {
-    let ExportArguments { data_dir, output, receipts } = arguments;
+    let ExportArguments { place, output, receipts } = arguments;
+    let place = place.find().map_err(io::Error::other)?;
     let at = Moment(Clock::machine().now().wall_ms);
     let report = match output {
-        None => written(data_dir, *receipts, at, &mut BufWriter::new(out), told)?,
+        None => written(&place, *receipts, at, &mut BufWriter::new(out), told)?,
         Some(path) => {
             let mut file = BufWriter::new(new_file(path)?);
-            let report = written(data_dir, *receipts, at, &mut file, told);
+            let report = written(&place, *receipts, at, &mut file, told);
             let kept = report.and_then(|report| file.get_ref().sync_all().map(|()| report));
             kept.inspect_err(|_| {
                 // A part of it would be refused by an import anyway.
@@ -93,15 +95,9 @@ pub fn export(arguments: &ExportArguments, out: &mut dyn Write, told: &mut dyn W
     Ok(())
 }
 
-fn written(
-    directory: &Path,
-    receipts: bool,
-    at: Moment,
-    out: &mut dyn Write,
-    told: &mut dyn Write,
-) -> io::Result<Report> {
+fn written(place: &Place, receipts: bool, at: Moment, out: &mut dyn Write, told: &mut dyn Write) -> io::Result<Report> {
     let mut progress = |lines| far(told, lines);
-    transfer::export(directory, receipts, at, out, &mut progress).map_err(io::Error::other)
+    transfer::export(place, receipts, at, out, &mut progress).map_err(io::Error::other)
 }
 
 fn new_file(path: &Path) -> io::Result<File> {

@@ -13,7 +13,7 @@ pub(super) enum Base {
     /// SQLite's, in a directory.
     File { directory: PathBuf, durability: Durability },
     /// PostgreSQL's: one server for receipts as they are promised, one for records.
-    Server { receipts: Arc<Server>, records: Arc<Server> },
+    Server { receipts: Arc<Server>, records: Arc<Server>, node: Option<String> },
 }
 
 impl Base {
@@ -22,14 +22,26 @@ impl Base {
         Self::File { directory: directory.to_owned(), durability }
     }
 
-    /// PostgreSQL's at an address.
-    pub(super) fn server(address: &postgres::Address, durability: Durability) -> Result<Self, StoreError> {
-        let records = Server::new(address.clone(), Durability::Strict)?;
+    /// PostgreSQL's at an address. `node`, where it has a name that lasts, is whose receipts are counted for metrics.
+    pub(super) fn server(
+        address: &postgres::Address,
+        durability: Durability,
+        node: Option<String>,
+    ) -> Result<Self, StoreError> {
+        let records = Server::counting(address.clone(), Durability::Strict, node.clone())?;
         let receipts = match durability {
             Durability::Strict => records.clone(),
-            Durability::Relaxed => Server::new(address.clone(), durability)?,
+            Durability::Relaxed => Server::counting(address.clone(), durability, node.clone())?,
         };
-        Ok(Self::Server { receipts, records })
+        Ok(Self::Server { receipts, records, node })
+    }
+
+    /// Whose receipts are counted; None: of a server, nobody's. A file counts all.
+    pub(super) fn node(&self) -> Option<&str> {
+        match self {
+            Self::File { .. } => None,
+            Self::Server { node, .. } => node.as_deref(),
+        }
     }
 
     /// A session for receipts, with all tables there.

@@ -5,14 +5,15 @@ use super::{entry, money};
 use crate::ledger::{CallType, Counted, Outcome};
 use crate::vocabulary::KeyHash;
 
-/// All counts. Those of several nodes are none of theirs: each counts what it does itself.
-pub(super) fn read(session: &mut Session) -> Result<Vec<Counted>, Failed> {
-    if session.flavour() == Flavour::Postgres {
-        return Ok(Vec::new());
-    }
+/// All counts; of a server, those of one node: each counts what it does itself, and one without a name that lasts begins anew.
+pub(super) fn read(session: &mut Session, node: Option<&str>) -> Result<Vec<Counted>, Failed> {
     let text = "SELECT key, deployment, call, status, outcome, requests, prompt, completion, cache_read, cache_write, \
                 reasoning, cost_micro, cost_pico FROM counted WHERE requests > 0";
-    session.all(text, &[], counted)
+    match (session.flavour(), node) {
+        (Flavour::Sqlite, _) => session.all(text, &[], counted),
+        (Flavour::Postgres, Some(node)) => session.all(&format!("{text} AND node = ?"), &[node.into()], counted),
+        (Flavour::Postgres, None) => Ok(Vec::new()),
+    }
 }
 
 fn counted(row: &Row<'_>) -> Result<Counted, Failed> {

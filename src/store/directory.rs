@@ -13,6 +13,8 @@ use super::{FILE, StoreError};
 const OWNER_ONLY: u32 = 0o700;
 pub(super) const OWNER_ONLY_FILE: u32 = 0o600;
 const LOCK: &str = "tollgate.lock";
+/// What this node is called.
+const NODE: &str = "tollgate.node";
 
 /// Makes the directory where there is none, and an empty database if one belongs there.
 pub(super) fn make(directory: &Path, with_database: bool) -> Result<(), StoreError> {
@@ -67,6 +69,24 @@ pub(super) fn lock(directory: &Path, inherited: Option<OwnedFd>) -> Result<File,
         ))),
         Err(error) => Err(failed(error.into())),
     }
+}
+
+/// What the node of a directory is called where others write to the same database: made once, and the same for every process.
+pub(super) fn node(directory: &Path) -> Result<String, StoreError> {
+    let path = directory.join(NODE);
+    let failed = |error: io::Error| {
+        StoreError::new(format!("--data-dir {}: {NODE}: {error}; {}", directory.display(), advice(&error)))
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(name) if !name.trim().is_empty() => return Ok(name.trim().to_owned()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        Ok(_) | Err(_) => {}
+    }
+    let name = format!("{:016x}", fastrand::u64(..));
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(OWNER_ONLY_FILE).open(&path).map_err(failed)?;
+    writeln!(file, "{name}").map_err(failed)?;
+    Ok(name)
 }
 
 /// For a reader who asks whose it is; the lock itself is the descriptor's.

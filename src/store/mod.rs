@@ -72,6 +72,33 @@ pub struct Options {
 /// Receipts that may wait in memory, and in the journal, before nothing is spent any more.
 pub const WAITING_MAX: usize = 100_000;
 
+/// Where what is on file is read from.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A directory with SQLite's file in it.
+    Directory(PathBuf),
+    /// PostgreSQL.
+    Database(Database),
+}
+
+impl Place {
+    /// A session for reading, where there is something that this version can read.
+    fn session(&self) -> Result<session::Session, StoreError> {
+        match self {
+            Self::Directory(directory) => schema::session_to_read(directory),
+            Self::Database(Database(address)) => postgres::session_to_read(address),
+        }
+    }
+
+    /// Where it is, for messages.
+    fn shown(&self) -> String {
+        match self {
+            Self::Directory(directory) => directory.display().to_string(),
+            Self::Database(Database(address)) => address.shown(),
+        }
+    }
+}
+
 /// Where PostgreSQL is.
 #[derive(Clone, Debug)]
 pub struct Database(postgres::Address);

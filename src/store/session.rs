@@ -210,6 +210,17 @@ impl Session {
         }
     }
 
+    /// All that is read is as it was at one instant, whatever is committed meanwhile.
+    pub(super) fn at_one_instant<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Failed>) -> Result<T, Failed> {
+        match self {
+            Self::File(connection) => connection.execute_batch("BEGIN")?,
+            Self::Server(client) => client.begin_reading()?,
+        }
+        let done = read(self);
+        self.roll_back();
+        done
+    }
+
     fn begin(&mut self) -> Result<(), Failed> {
         match self {
             // Writers wait for each other at the beginning, never half way.

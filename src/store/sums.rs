@@ -1,23 +1,22 @@
 //! Sums by day, read from the file.
 
-use std::path::Path;
 use std::sync::LazyLock;
 
 use super::conditions::{Conditions, Is};
 use super::session::{Failed, Row, Session};
 use super::value::Value;
-use super::{StoreError, money, schema};
+use super::{Place, StoreError, money};
 use crate::ledger::{By, Counts, Sum, Survey};
 use crate::vocabulary::KeyHash;
 
-/// The sums of a directory, days the newest first, the largest sums first. Reads beside a gateway that runs on the
-/// directory; what that has taken in the last instant may be missing.
+/// The sums on file, days the newest first, the largest sums first. Reads beside gateways that run on the same; what these have
+/// taken in the last instant may be missing.
 ///
 /// # Errors
-/// The directory has no database that this version can read.
-pub fn report(directory: &Path, survey: &Survey) -> Result<Vec<Sum>, StoreError> {
-    let mut session = schema::session_to_read(directory)?;
-    read(&mut session, survey).map_err(|error| StoreError::new(format!("{}: {error}", directory.display())))
+/// There is no database there that this version can read.
+pub fn report(place: &Place, survey: &Survey) -> Result<Vec<Sum>, StoreError> {
+    let mut session = place.session()?;
+    read(&mut session, survey).map_err(|error| StoreError::new(format!("{}: {error}", place.shown())))
 }
 
 /// The sums.

@@ -120,16 +120,19 @@ impl Store {
         ledger: &Arc<Memory>,
         tell: impl Fn(Word<'_>) + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
-        let base = match (&options.database, &options.directory) {
-            (Some(database), _) => Base::server(&database.0, options.durability)?,
-            (None, Some(directory)) => Base::file(directory, options.durability),
-            (None, None) => return Err(StoreError::new("expected a data directory, a database, or both")),
-        };
         let locked = |directory| {
-            directory::make(directory, !base.is_shared())?;
+            directory::make(directory, options.database.is_none())?;
             directory::lock(directory, inherited)
         };
         let lock = options.directory.as_deref().map(locked).transpose()?;
+        let base = match (&options.database, &options.directory) {
+            (Some(database), directory) => {
+                let node = directory.as_deref().map(directory::node).transpose()?;
+                Base::server(&database.0, options.durability, node)?
+            }
+            (None, Some(directory)) => Base::file(directory, options.durability),
+            (None, None) => return Err(StoreError::new("expected a data directory, a database, or both")),
+        };
         let failed =
             |what: &str, error: &dyn fmt::Display| StoreError::new(format!("{}: {what}: {error}", base.shown()));
         let mut session = base.session()?;
@@ -289,7 +292,7 @@ impl Keeper for Shared {
     }
 
     fn counted(&self) -> Result<Vec<Counted>, String> {
-        self.base.read(counted::read)
+        self.base.read(|session| counted::read(session, self.base.node()))
     }
 }
 

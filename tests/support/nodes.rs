@@ -1,7 +1,7 @@
 //! A database, a provider and a configuration that several nodes are started on.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use tollgate::mock::{Options, Server};
@@ -67,6 +67,33 @@ impl Site {
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// The configuration of the nodes, in a directory of the test's own.
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Runs a command that must work, and gives what it says.
+    #[track_caller]
+    pub(crate) fn done(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a command that must fail, and gives what it says.
+    #[track_caller]
+    pub(crate) fn fails(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(!output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        command.args(arguments).env_clear().env("DATABASE_URL", self.database.url()).stdin(Stdio::null());
+        command.output().unwrap()
     }
 
     /// How many receipts there are.

@@ -306,7 +306,7 @@ struct Target {
 impl Target {
     fn open(import: &Import<'_>) -> Result<Self, StoreError> {
         if let Some(database) = import.database {
-            let base = Base::server(&database.0, Durability::Strict)?;
+            let base = Base::server(&database.0, Durability::Strict, None)?;
             if !import.dry_run {
                 drop(base.session()?);
             }

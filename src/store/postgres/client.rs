@@ -139,8 +139,17 @@ impl Client {
     }
 
     pub(in crate::store) fn begin(&mut self) -> Result<(), Failed> {
+        self.begin_with("BEGIN")
+    }
+
+    /// Begins a transaction that sees one instant.
+    pub(in crate::store) fn begin_reading(&mut self) -> Result<(), Failed> {
+        self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    }
+
+    fn begin_with(&mut self, text: &str) -> Result<(), Failed> {
         self.in_transaction = false;
-        self.run("BEGIN")?;
+        self.run(text)?;
         self.in_transaction = true;
         Ok(())
     }

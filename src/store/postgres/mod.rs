@@ -8,5 +8,5 @@ mod tls;
 
 pub(super) use address::Address;
 pub(super) use client::Client;
-pub(super) use schema::migrate;
+pub(super) use schema::{migrate, session_to_read};
 pub(super) use server::Server;

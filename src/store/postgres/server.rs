@@ -28,6 +28,8 @@ const IDLE_MAX: usize = 4;
 pub(in crate::store) struct Server {
     address: Address,
     durability: Durability,
+    /// Whose rows are counted for metrics, of those that are written here.
+    counted: Option<String>,
     /// None: it is being dropped.
     runtime: Option<Runtime>,
     idle: Mutex<Vec<Link>>,
@@ -51,13 +53,22 @@ impl Drop for Server {
 impl Server {
     /// Starts the thread; connects to nothing yet.
     pub(in crate::store) fn new(address: Address, durability: Durability) -> Result<Arc<Self>, StoreError> {
+        Self::counting(address, durability, None)
+    }
+
+    /// The same, for a node whose rows are counted: a word of letters and digits.
+    pub(in crate::store) fn counting(
+        address: Address,
+        durability: Durability,
+        counted: Option<String>,
+    ) -> Result<Arc<Self>, StoreError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("tollgate-database")
             .enable_all()
             .build()
             .map_err(|error| StoreError::new(format!("a thread cannot be started: {error}")))?;
-        Ok(Arc::new(Self { address, durability, runtime: Some(runtime), idle: Mutex::default() }))
+        Ok(Arc::new(Self { address, durability, counted, runtime: Some(runtime), idle: Mutex::default() }))
     }
 
     /// Host and database.
@@ -112,6 +123,9 @@ impl Server {
                 let (client, connection) = self.address.config.connect(self.address.tls.clone()).await?;
                 tokio::spawn(drive(connection, news));
                 client.batch_execute(setting).await?;
+                if let Some(node) = &self.counted {
+                    client.execute("SELECT set_config('tollgate.node', $1, false)", &[node]).await?;
+                }
                 Ok::<_, tokio_postgres::Error>(client)
             };
             tokio::time::timeout(CONNECT, opening).await

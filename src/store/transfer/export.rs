@@ -1,39 +1,38 @@
 //! The database into lines.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
-use rusqlite::Connection;
 use serde_json::value::RawValue;
 
 use super::line::{Cells, End, Head, RecordLine, RowLine};
 use super::table::{RECEIPTS, SUMS, Table};
 use super::{FORM, LINES_PER_WORD, Progress, Report};
 use crate::roster::Moment;
-use crate::store::{Durability, StoreError, directory, neighbour, schema};
+use crate::store::session::{Failed, Session};
+use crate::store::{Durability, Place, StoreError, directory, neighbour, schema};
 
-/// Writes the database of a directory. Beside a gateway that runs on it, it is what was on file at one instant; what that
-/// has taken in the last instant before may be missing. Where none runs, receipts that one left in its journal are moved
-/// first, as at a start.
+/// Writes a database. Beside gateways that run on it, it is what was on file at one instant; what these have taken in the last
+/// instant before may be missing. Where none runs on a directory, receipts that one left in its journal are moved first, as at
+/// a start.
 ///
 /// # Errors
-/// The directory has no database that this version can read, or nothing can be written.
+/// There is no database there that this version can read, or nothing can be written.
 pub fn export(
-    directory: &Path,
+    place: &Place,
     receipts: bool,
     at: Moment,
     out: &mut dyn Write,
     progress: Progress<'_>,
 ) -> Result<Report, StoreError> {
-    let connection = schema::open_to_read(directory)?;
-    gather(directory)?;
-    let failed = |error: Failure| StoreError::new(format!("{}: {error}", directory.display()));
-    // One transaction sees one instant, whatever is committed meanwhile.
-    connection.execute_batch("BEGIN").map_err(|error| failed(error.into()))?;
+    let mut session = place.session()?;
+    if let Place::Directory(directory) = place {
+        gather(directory)?;
+    }
+    let failed = |error: Failed| StoreError::new(format!("{}: {error}", place.shown()));
     let mut writing = Writing { out, progress, lines: 0, report: Report::new() };
     let head = Head { tollgate_export: FORM, tollgate: env!("CARGO_PKG_VERSION").to_owned(), at, receipts };
-    let written = writing.whole(&connection, &head);
-    written.map_err(failed)?;
+    session.at_one_instant(|session| writing.whole(session, &head)).map_err(failed)?;
     Ok(writing.report)
 }
 
@@ -53,46 +52,42 @@ struct Writing<'a> {
 }
 
 impl Writing<'_> {
-    fn whole(&mut self, connection: &Connection, head: &Head) -> Result<(), Failure> {
+    fn whole(&mut self, session: &mut Session, head: &Head) -> Result<(), Failed> {
         self.write(head)?;
-        self.records(connection)?;
+        self.records(session)?;
         for table in SUMS {
-            self.table(connection, table)?;
+            self.table(session, table)?;
         }
         if head.receipts {
-            self.table(connection, &RECEIPTS)?;
+            self.table(session, &RECEIPTS)?;
         }
         self.write(&End { kind: "end", lines: self.lines })?;
-        Ok(self.out.flush()?)
+        self.out.flush().map_err(unwritten)
     }
 
-    fn records(&mut self, connection: &Connection) -> Result<(), Failure> {
-        let mut statement = connection.prepare("SELECT kind, changed_ms, body FROM record ORDER BY kind, id")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let (kind, changed_ms, body): (String, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let body = RawValue::from_string(body)?;
+    fn records(&mut self, session: &mut Session) -> Result<(), Failed> {
+        session.each("SELECT kind, changed_ms, body FROM record ORDER BY kind, id", &[], |row| {
+            let (kind, changed_ms) = (row.text(0)?, row.int(1)?);
+            let body = RawValue::from_string(row.text(2)?).map_err(unwritten)?;
             self.write(&RecordLine { kind: &kind, changed_at: Moment(changed_ms), body: &body })?;
             self.count(&kind);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    fn table(&mut self, connection: &Connection, table: &Table) -> Result<(), Failure> {
+    fn table(&mut self, session: &mut Session, table: &Table) -> Result<(), Failed> {
         let columns: Vec<_> = table.on_file().iter().map(|name| format!("\"{name}\"")).collect();
         let query = format!("SELECT {} FROM {} ORDER BY {}", columns.join(", "), table.name, table.key.join(", "));
-        let mut statement = connection.prepare(&query)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
+        session.each(&query, &[], |row| {
             self.write(&RowLine { kind: table.kind, row: Cells { table, row } })?;
             self.count(table.kind);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    fn write(&mut self, line: &impl serde::Serialize) -> Result<(), Failure> {
-        serde_json::to_writer(&mut self.out, line)?;
-        Ok(self.out.write_all(b"\n")?)
+    fn write(&mut self, line: &impl serde::Serialize) -> Result<(), Failed> {
+        serde_json::to_writer(&mut self.out, line).map_err(unwritten)?;
+        self.out.write_all(b"\n").map_err(unwritten)
     }
 
     fn count(&mut self, kind: &str) {
@@ -107,35 +102,6 @@ impl Writing<'_> {
     }
 }
 
-/// What can go wrong on the way.
-enum Failure {
-    Database(rusqlite::Error),
-    Written(io::Error),
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Database(error) => write!(out, "cannot be read: {error}"),
-            Self::Written(error) => write!(out, "cannot be written out: {error}"),
-        }
-    }
-}
-
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Written(error)
-    }
-}
-
-impl From<serde_json::Error> for Failure {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Written(error.into())
-    }
+fn unwritten(error: impl std::fmt::Display) -> Failed {
+    Failed::new(format!("cannot be written out: {error}"))
 }

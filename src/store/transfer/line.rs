@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Row;
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::Value;
 use serde::ser::{Error, SerializeMap};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::table::{Column, Table, Type};
 use crate::store::money;
+use crate::store::session::{Failed, Row};
 use crate::vocabulary::PicoUsd;
 
 /// The first line.
@@ -85,25 +85,19 @@ impl Serialize for Cells<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(Some(self.table.columns.len()))?;
         let mut place = 0;
-        let failed = |column: &Column| S::Error::custom(format!("the column {} holds something else", column.name));
         for column in self.table.columns {
-            let mut next = || {
-                place += 1;
-                self.row.get_ref(place - 1).map_err(|_| failed(column))
-            };
-            match (column.kind, next()?) {
-                (_, ValueRef::Null) => map.serialize_entry(column.name, &())?,
-                (Type::Whole, ValueRef::Integer(number)) => map.serialize_entry(column.name, &number)?,
-                (Type::Text, ValueRef::Text(text)) => {
-                    let text = std::str::from_utf8(text).map_err(|_| failed(column))?;
-                    map.serialize_entry(column.name, text)?;
+            let (name, row, at) = (column.name, self.row, place);
+            let failed = |error: Failed| S::Error::custom(format!("the column {name}: {error}"));
+            place += 1;
+            match column.kind {
+                Type::Whole => map.serialize_entry(name, &row.maybe_int(at).map_err(failed)?)?,
+                Type::Text => map.serialize_entry(name, &row.maybe_text(at).map_err(failed)?)?,
+                Type::Bytes => map.serialize_entry(name, &row.maybe_bytes(at).map_err(failed)?.as_deref().map(hex))?,
+                Type::Money => {
+                    place += 1;
+                    let amount = money::join(row.int(at).map_err(failed)?, row.int(at + 1).map_err(failed)?);
+                    map.serialize_entry(name, &amount.to_string())?;
                 }
-                (Type::Bytes, ValueRef::Blob(bytes)) => map.serialize_entry(column.name, &hex(bytes))?,
-                (Type::Money, ValueRef::Integer(micro)) => {
-                    let ValueRef::Integer(pico) = next()? else { return Err(failed(column)) };
-                    map.serialize_entry(column.name, &money::join(micro, pico).to_string())?;
-                }
-                _ => return Err(failed(column)),
             }
         }
         map.end()
