@@ -56,6 +56,11 @@ impl Planned {
         self.unlent = Some(unlent);
     }
 
+    /// Whether it needs money that this process was not lent yet.
+    pub fn is_unlent(&self) -> bool {
+        self.unlent.is_some()
+    }
+
     /// Asks for money that it needs and this process was not lent, if there is any: `done` is called once it is worth trying
     /// again with [`Planned::reserve_again`]. False: it may be sent.
     pub fn borrow(&self, done: Box<dyn FnOnce() + Send>) -> bool {

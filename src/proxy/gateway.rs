@@ -133,10 +133,12 @@ impl Gateway {
         };
         let now = self.now();
         let planned = opened.plan(body, before, now)?;
-        Ok(Step::Send(self.fund(planned).await?))
+        // Boxed: hardly any request waits for that.
+        let planned = if planned.is_unlent() { Box::pin(self.fund(planned)).await? } else { planned };
+        Ok(Step::Send(planned))
     }
 
-    /// Waits until it is known whether a budget that other nodes spend, too, has enough left. Usually that is known already.
+    /// Waits until it is known whether a budget that other nodes spend, too, has enough left.
     async fn fund(&self, mut planned: Box<Planned>) -> Result<Box<Planned>, Box<Refused>> {
         loop {
             let (tell, told) = oneshot::channel::<()>();
