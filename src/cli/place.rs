@@ -30,7 +30,7 @@ impl PlaceArguments {
             None => (None, None),
         };
         match (named.or(configured), self.data_dir.clone().or(directory)) {
-            (Some(database), _) => Ok(Place::Database(database)),
+            (Some(database), _) => Ok(Place::Database(Box::new(database))),
             (None, Some(directory)) => Ok(Place::Directory(directory)),
             (None, None) => {
                 Err("expected --data-dir DIR, --database-url URL, or --config FILE of a gateway that has one \

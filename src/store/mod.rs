@@ -78,7 +78,7 @@ pub enum Place {
     /// A directory with SQLite's file in it.
     Directory(PathBuf),
     /// PostgreSQL.
-    Database(Database),
+    Database(Box<Database>),
 }
 
 impl Place {
@@ -86,7 +86,7 @@ impl Place {
     fn session(&self) -> Result<session::Session, StoreError> {
         match self {
             Self::Directory(directory) => schema::session_to_read(directory),
-            Self::Database(Database(address)) => postgres::session_to_read(address),
+            Self::Database(database) => postgres::session_to_read(&database.0),
         }
     }
 
@@ -94,7 +94,7 @@ impl Place {
     fn shown(&self) -> String {
         match self {
             Self::Directory(directory) => directory.display().to_string(),
-            Self::Database(Database(address)) => address.shown(),
+            Self::Database(database) => database.0.shown(),
         }
     }
 }
