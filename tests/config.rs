@@ -178,8 +178,12 @@ fn the_printed_file_is_the_committed_one_and_loads_without_a_word() {
     // The examples of sizes and deadlines are the defaults, so they cannot tell a lie.
     let plain = self::settings("{}");
     assert_eq!(settings.upstream, plain.upstream);
-    let per_ip = settings.http.connections_per_ip_max;
-    assert_eq!(settings.http, config::Http { connections_per_ip_max: per_ip, ..plain.http });
+    let expected = config::Http {
+        connections_per_ip_max: settings.http.connections_per_ip_max,
+        cors_origins: Some(vec!["https://app.example.com".to_owned()]),
+        ..plain.http
+    };
+    assert_eq!(settings.http, expected);
 }
 
 #[test]

@@ -437,6 +437,8 @@ pub struct Http {
     pub requests_per_connection_max: u32,
     /// Trust `x-forwarded-for` for `allowed_ips` (`general_settings.use_x_forwarded_for`).
     pub use_x_forwarded_for: bool,
+    /// Pages that may call from a browser (`general_settings.cors_allow_origins`); None: all, if there are keys.
+    pub cors_origins: Option<Vec<String>>,
 }
 
 /// How long each phase may take.

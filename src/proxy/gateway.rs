@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::answer::{self, Answer};
 use super::context::{Context, Decided, Mode};
+use super::cors;
 use super::credentials::Credentials;
 use super::framing::{self, Framing};
 use super::gate::Gate;
@@ -179,6 +180,12 @@ impl Gateway {
         }
     }
 
+    /// Writes an answer of our own, in one go.
+    pub(super) async fn write(&self, session: &mut Session, mut head: Answer, body: Bytes) -> Result<()> {
+        cors::grant(&self.gate.world(), session.req_header(), &mut head.headers);
+        head.write(&mut session.downstream_session, body).await
+    }
+
     async fn answer_local(&self, session: &mut Session, local: LocalAnswer) -> Result<()> {
         let (head, body) = match local {
             LocalAnswer::Json(body) => (Answer::new(200, answer::JSON), body),
@@ -197,7 +204,7 @@ impl Gateway {
                 (Answer::new(200, answer::METRICS), Bytes::from(text))
             }
         };
-        head.write(&mut session.downstream_session, body).await
+        self.write(session, head, body).await
     }
 
     async fn answer_refused(&self, session: &mut Session, refused: Box<Refused>) -> Result<()> {
@@ -210,7 +217,7 @@ impl Gateway {
         if unread {
             session.set_keepalive(None);
         }
-        let written = if gone { Ok(()) } else { head.write(&mut session.downstream_session, body).await };
+        let written = if gone { Ok(()) } else { self.write(session, head, body).await };
         let ending = if gone { Ending::ClientGone } else { Ending::Refused };
         refused.close(if gone { 499 } else { status }, if gone { 0 } else { length }, ending, self.now());
         if unread && !gone && !slow {
@@ -223,7 +230,7 @@ impl Gateway {
         let (head, body) = Answer::failure(&planned, &fault, self.now());
         let sent = Sent { status: head.status, bytes: body.len() as u64, first_byte: None };
         let ending = if fault.origin == Origin::Client { Ending::Refused } else { Ending::UpstreamFailed };
-        let written = head.write(&mut session.downstream_session, body).await;
+        let written = self.write(session, head, body).await;
         planned.close(ending, Some(&fault), &sent, self.now());
         written
     }
@@ -239,7 +246,7 @@ impl Gateway {
         head.exchange(exchange, now);
         Answer::late(exchange, now, &mut |name, value| head.text(name, value));
         context.first_byte = Some(now);
-        Box::pin(head.write(&mut session.downstream_session, body)).await?;
+        Box::pin(self.write(session, head, body)).await?;
         Ok(true)
     }
 
@@ -430,6 +437,11 @@ impl ProxyHttp for Gateway {
                 return Ok(true);
             }
         }
+        if let Some((head, body)) = cors::preflight(&world, session.req_header()) {
+            drop(world);
+            Box::pin(self.write(session, head, Bytes::from_static(body.as_bytes()))).await?;
+            return Ok(true);
+        }
         drop(world);
         match self.enter(session, context, arrived).await {
             Ok(Step::Local(local)) => {
@@ -558,7 +570,7 @@ impl ProxyHttp for Gateway {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut Box<Context>,
     ) -> Result<()> {
@@ -566,7 +578,8 @@ impl ProxyHttp for Gateway {
         let (status, lines) = (response.status.as_u16(), shared.lines());
         if exchange.answer_passes() {
             let framing = answer::Framing { stream: context.mode == Mode::Stream, h2: context.h2 };
-            let passed = Answer::passed(lines, exchange, response, framing, self.now());
+            let mut passed = Answer::passed(lines, exchange, response, framing, self.now());
+            cors::grant(exchange.world(), session.req_header(), &mut passed.headers);
             context.fault = exchange.told().cloned();
             context.first_byte.get_or_insert_with(|| self.gate.around().clock.now());
             let lines;
@@ -579,6 +592,7 @@ impl ProxyHttp for Gateway {
             Mode::Stream => Answer::stream(lines, status),
             Mode::Hold | Mode::Waiting => Answer::beside(lines, status, answer::JSON),
         };
+        cors::grant(exchange.world(), session.req_header(), &mut fresh.headers);
         fresh.exchange(exchange, self.now());
         fresh.pass_on(&response.headers, |value| exchange.may_show(value));
         if let Some(fault) = exchange.told() {
@@ -723,7 +737,7 @@ impl ProxyHttp for Gateway {
             (Some(exchange), false) => {
                 let (head, body) = Answer::failure(exchange, fault, self.now());
                 let status = head.status;
-                if head.write(&mut session.downstream_session, body).await.is_err() {
+                if self.write(session, head, body).await.is_err() {
                     log::debug!("an error answer was not written");
                 }
                 status

@@ -27,7 +27,7 @@ impl Gateway {
             session.set_keepalive(None);
         }
         let (head, body) = answered;
-        let written = head.write(&mut session.downstream_session, body).await;
+        let written = self.write(session, head, body).await;
         if unread {
             body::discard(&mut session.downstream_session).await;
         }

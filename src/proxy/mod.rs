@@ -8,6 +8,7 @@ mod answer;
 mod body;
 mod client;
 mod context;
+mod cors;
 mod credentials;
 mod door;
 mod faults;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use parking_lot::Mutex;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -149,11 +149,12 @@ fn finish_head(header: &mut ResponseHeader, late: Named, length: usize) {
     *header = ResponseHeader::from(parts);
 }
 
-/// The client's head without its headers: Pingora copies what it is shown for every attempt, and all that goes upstream is
-/// written from scratch.
+/// The client's head without its headers, but for the page it comes from, which its answer depends on: Pingora copies what
+/// it is shown for every attempt, and all that goes upstream is written from scratch.
 fn stub(of: &RequestHeader) -> RequestHeader {
     let (mut parts, ()) = Request::new(()).into_parts();
     (parts.method, parts.version) = (of.method.clone(), of.version);
+    parts.headers.extend(of.headers.get(ORIGIN).map(|page| (ORIGIN, page.clone())));
     RequestHeader::from(parts)
 }
 

@@ -30,6 +30,7 @@ pub(super) fn http(general: &Node) -> Http {
         requests_per_connection_max: super::small(general, "max_requests_per_connection")
             .unwrap_or(REQUESTS_PER_CONNECTION),
         use_x_forwarded_for: truth(general, "use_x_forwarded_for").unwrap_or(false),
+        cors_origins: general.at("cors_allow_origins").and_then(value::name_or_names),
     }
 }
 

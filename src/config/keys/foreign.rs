@@ -42,6 +42,9 @@ const NOTES: &[(&str, &str)] = &[
     ("duration", "say until when with `expires`"),
     ("max_parallel_requests", "max_parallel_requests of a virtual key or a deployment is"),
     ("deployment_affinity_ttl_seconds", "affinity is by hash: nothing is remembered that could run out"),
+    ("cors_allow_credentials", "a browser's cookies and logins are never looked at"),
+    ("cors_allow_headers", "pages that may call may send any header"),
+    ("cors_allow_methods", "pages that may call may use any method"),
     ("forward_headers", "headers of the client's are passed on from a fixed list only"),
 ];
 
@@ -57,7 +60,7 @@ const GENERAL: &str = "\
     allow_unmanaged_response_ids allowed_file_extensions allowed_ips allowed_routes always_include_stream_usage \
     background_health_check_model_groups \
     blocked_file_extensions cancel_on_disconnect claude_code_gateway_managed_settings completion_model \
-    control_plane_url coordination_redis custom_auth_run_common_checks dangerously_permit_weak_or_unset_master_key \
+    control_plane_url coordination_redis cors_allow_credentials cors_allow_headers cors_allow_methods custom_auth_run_common_checks dangerously_permit_weak_or_unset_master_key \
     database_args database_connect_timeout database_connection_pool_limit database_connection_timeout \
     database_disable_prepared_statements database_extra_connection_params database_max_idle_connection_lifetime \
     database_socket_timeout database_type disable_auto_add_proxy_admin_to_teams \

@@ -84,6 +84,13 @@ pub(super) const KEYS: &[Key] = &[
         "false",
     ),
     Key::new(
+        "general_settings.cors_allow_origins",
+        Kind::NameOrNames,
+        "all, if there are keys",
+        "The pages that may call from a browser (CORS), by their origins; `*` for all, [] for none.",
+        "[\"https://app.example.com\"]",
+    ),
+    Key::new(
         "general_settings.unknown_price",
         Kind::Choice(&["zero", "refuse"]),
         "zero",
