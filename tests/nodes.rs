@@ -7,86 +7,19 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 
 use support::client::Client;
+use support::redis::Redis;
 use support::rig::{self, body, eventually, sum};
-use support::{Process, Scratch, stand};
+use support::{Process, Scratch};
 use tollgate::mock::{Options, Server};
 
 const SHARED: &str = "sk-nodes-shared-0123456789";
 const ALONE: &str = "sk-nodes-alone-01234567890";
 const FREE: &str = "sk-nodes-free-012345678901";
 const LIMIT: usize = 30;
-
-/// A Redis of its own.
-struct Redis {
-    child: Child,
-    port: u16,
-    home: Scratch,
-}
-
-impl Redis {
-    /// None, with a word of why, where there is none.
-    fn start(name: &str) -> Option<Self> {
-        let found = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
-        if !found.is_ok_and(|status| status.success()) {
-            stand::skipped("redis-server is not installed (Debian: apt-get install redis-server)");
-            return None;
-        }
-        loop {
-            let home = Scratch::new(name);
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let mut redis = Self { child: Self::run(&home, port), port, home };
-            // Another may have taken the port in between.
-            if redis.answers() {
-                return Some(redis);
-            }
-        }
-    }
-
-    fn run(home: &Scratch, port: u16) -> Child {
-        let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no", "--dir"]);
-        command.arg(home.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-    }
-
-    /// Waits until it answers; false if it ended instead.
-    fn answers(&mut self) -> bool {
-        let mut ended = false;
-        eventually("Redis answers", || {
-            ended = self.child.try_wait().unwrap().is_some();
-            ended || self.ping()
-        });
-        !ended
-    }
-
-    fn ping(&self) -> bool {
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
-        let mut answer = [0; 5];
-        stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut answer).is_ok() && &answer == b"+PONG"
-    }
-
-    fn stop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn again(&mut self) {
-        self.child = Self::run(&self.home, self.port);
-        assert!(self.answers(), "the port was taken meanwhile");
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ended = self.child.kill().and_then(|()| self.child.wait());
-    }
-}
 
 /// Two gateways with one Redis, in front of one provider.
 struct Pair {
@@ -98,7 +31,7 @@ struct Pair {
 
 impl Pair {
     fn start(name: &str, router: &str, general: &str) -> Option<Self> {
-        let redis = Redis::start(&format!("{name}-redis"))?;
+        let redis = Redis::start(&format!("{name}-redis"), &[])?;
         let mock = Arc::new(Server::start(Options::default()).unwrap());
         let base = format!("http://{}/v1", mock.addr());
         let keys: String = [

@@ -17,6 +17,7 @@ pub(crate) mod playback;
 pub(crate) mod postgres;
 mod process;
 pub(crate) mod raw;
+pub(crate) mod redis;
 pub(crate) mod rig;
 mod scratch;
 pub(crate) mod site;

@@ -22,6 +22,8 @@ pub(crate) const PRICE: i64 = 17_000_000;
 /// A database, a provider, and a configuration for nodes.
 pub(crate) struct Site {
     pub(crate) database: Postgres,
+    /// How nodes reach it.
+    pub(crate) url: String,
     pub(crate) mock: Server,
     scratch: Scratch,
     config: PathBuf,
@@ -30,7 +32,11 @@ pub(crate) struct Site {
 impl Site {
     /// Without nodes; `more` stands in the configuration below `general_settings`. None, with a word, where there is no server.
     pub(crate) fn new(name: &str, more: &str) -> Option<Self> {
-        let database = Postgres::start()?;
+        Some(Self::on(Postgres::start()?, name, more))
+    }
+
+    /// The same, on a server that runs.
+    pub(crate) fn on(database: Postgres, name: &str, more: &str) -> Self {
         let mock = Server::start(Options::default()).unwrap();
         let scratch = Scratch::new(name);
         let prices = "      input_cost_per_token: 0.000001\n      output_cost_per_token: 0.000002\n";
@@ -39,7 +45,8 @@ impl Site {
             rig::deployment("chat", &format!("http://{}/v1", mock.addr()), prices),
         );
         let config = scratch.write("config.yaml", &config);
-        Some(Self { database, mock, scratch, config })
+        let url = database.url();
+        Self { database, url, mock, scratch, config }
     }
 
     fn command(&self, data: Option<&str>) -> Vec<String> {
@@ -54,8 +61,7 @@ impl Site {
 
     /// Starts a node, with a journal in a directory of this name.
     pub(crate) fn node(&self, data: Option<&str>) -> Process {
-        let variables =
-            [("DATABASE_URL", self.database.url()), ("LITELLM_SALT_KEY", "salt-0123456789-0123".to_owned())];
+        let variables = [("DATABASE_URL", self.url.clone()), ("LITELLM_SALT_KEY", "salt-0123456789-0123".to_owned())];
         let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
         Process::spawn(self.command(data), &variables)
     }

@@ -9,6 +9,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::process::watchdog;
+use super::redis::free_port;
+use super::tls::Pair;
 
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// What the server runs as where this is root, as whom it refuses to.
@@ -18,12 +20,51 @@ const USER: &str = "postgres";
 pub(crate) struct Postgres {
     directory: PathBuf,
     programs: PathBuf,
+    port: u16,
+    /// Settings beside the usual ones.
+    settings: Vec<String>,
     running: Option<(Child, Child)>,
 }
 
 impl Postgres {
     /// Makes an empty database and starts a server on it; None, with a word, where there is none to start.
     pub(crate) fn start() -> Option<Self> {
+        let mut server = Self::made()?;
+        server.run();
+        Some(server)
+    }
+
+    /// The same, which takes connections over TLS alone, but for its owner's.
+    pub(crate) fn start_with_tls(pair: &Pair) -> Option<Self> {
+        let mut server = Self::made()?;
+        for (name, text) in [("server.crt", &pair.certificate_pem), ("server.key", &pair.key_pem)] {
+            server.put(name, text);
+        }
+        server.put("data/pg_hba.conf", "local all all trust\nhostssl all all all trust\n");
+        server.port = free_port();
+        let at = |name: &str| server.directory.join(name).display().to_string();
+        let settings = [
+            "listen_addresses=localhost".to_owned(),
+            "ssl=on".to_owned(),
+            format!("ssl_cert_file={}", at("server.crt")),
+            format!("ssl_key_file={}", at("server.key")),
+        ];
+        server.settings = settings.to_vec();
+        server.run();
+        Some(server)
+    }
+
+    /// Writes a file that only the server may read.
+    fn put(&self, name: &str, text: &str) {
+        let path = self.directory.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some((user, group)) = ids().filter(|_| is_root()) {
+            chown(&path, Some(user), Some(group)).unwrap();
+        }
+    }
+
+    fn made() -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let Some(programs) = programs() else {
             println!("skipped: no PostgreSQL is installed (scripts/install-tools.sh test installs it)");
@@ -41,14 +82,14 @@ impl Postgres {
             };
             chown(&directory, Some(user), Some(group)).unwrap();
         }
-        let mut server = Self { directory, programs, running: None };
+        let settings = vec!["listen_addresses=".to_owned()];
+        let server = Self { directory, programs, port: 5432, settings, running: None };
         let made = server
             .command("initdb")
             .args(["-D", "data", "-U", "gate", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"])
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        server.run();
         Some(server)
     }
 
@@ -56,8 +97,9 @@ impl Postgres {
     pub(crate) fn run(&mut self) {
         let mut child = self
             .command("postgres")
-            .args(["-D", "data", "-c", "listen_addresses=", "-c", "max_connections=50", "-c", "fsync=off", "-c"])
+            .args(["-D", "data", "-p", &self.port.to_string(), "-c", "max_connections=50", "-c", "fsync=off", "-c"])
             .arg(format!("unix_socket_directories={}", self.directory.display()))
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -90,7 +132,12 @@ impl Postgres {
     /// Its address.
     pub(crate) fn url(&self) -> String {
         let host = self.directory.display().to_string().replace('/', "%2F");
-        format!("postgres://gate@{host}:5432/postgres")
+        format!("postgres://gate@{host}:{}/postgres", self.port)
+    }
+
+    /// Its address over TLS, with what is asked of its certificate.
+    pub(crate) fn url_over_tls(&self, mode: &str, root: &Path) -> String {
+        format!("postgres://gate@localhost:{}/postgres?sslmode={mode}&sslrootcert={}", self.port, root.display())
     }
 
     /// Runs statements as its owner; the columns of each row with a bar between them.
@@ -99,6 +146,7 @@ impl Postgres {
             .command("psql")
             .args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-U", "gate", "-d", "postgres", "-c", text, "-h"])
             .arg(&self.directory)
+            .args(["-p", &self.port.to_string()])
             .output()
             .unwrap();
         assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
