@@ -74,6 +74,10 @@ impl<S> Guarded<S> {
 
     /// Keeps a head together with the lines that wait for it; false: this is none, or none wait.
     fn keep_head(&mut self, bytes: &[u8]) -> bool {
+        // An informational head is not the answer's: the lines wait for that.
+        if bytes.starts_with(b"HTTP/1.1 1") {
+            return false;
+        }
         let Some(lines) = self.link.lines() else { return false };
         let (true, Some(head)) = (bytes.starts_with(b"HTTP/1."), bytes.strip_suffix(b"\r\n\r\n")) else { return false };
         self.pending.reserve(bytes.len() + lines.len());
@@ -248,6 +252,13 @@ mod tests {
         stream.write_all(HEAD).await.unwrap();
         stream.flush().await.unwrap();
         assert_eq!(stream.inner, HEAD, "and one head alone");
+        stream.inner.clear();
+        let early: &[u8] = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
+        link.add_to_head(b"x-a: 1\r\n".to_vec());
+        stream.write_all(early).await.unwrap();
+        stream.write_all(HEAD).await.unwrap();
+        stream.flush().await.unwrap();
+        assert_eq!(stream.inner, [early, b"HTTP/1.1 200 OK\r\ndate: today\r\nx-a: 1\r\n\r\n"].concat());
     }
 
     #[tokio::test]
