@@ -7,6 +7,8 @@ use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+/// The kind of a header that is text.
+const TEXT: u8 = 7;
 /// Two lengths and their CRC.
 const PRELUDE_BYTES: usize = 12;
 /// A message without headers and payload.
@@ -83,10 +85,14 @@ impl Message {
 
     /// The text of a header; None if it is not there or is not text.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.headers().find_map(|header| match header {
-            Ok((known, Value::Text(text))) if known == name => Some(text),
-            _ => None,
-        })
+        let mut headers = self.headers();
+        // Only what is asked for is looked at as text.
+        while let Some((known, kind, value)) = headers.next_raw() {
+            if kind == TEXT && known == name.as_bytes() {
+                return std::str::from_utf8(value).ok();
+            }
+        }
+        None
     }
 }
 
@@ -181,9 +187,9 @@ fn read(raw: &Bytes) -> Result<Message, BadMessage> {
         return Err(BadMessage::Lengths);
     }
     let message = Message { headers: raw.slice(PRELUDE_BYTES..headers_end), payload: raw.slice(headers_end..end) };
-    match message.headers().find_map(Result::err) {
-        Some(bad) => Err(bad),
-        None => Ok(message),
+    match message.headers().are_sound() {
+        true => Ok(message),
+        false => Err(BadMessage::Header),
     }
 }
 
@@ -209,6 +215,38 @@ impl<'a> Iterator for Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
+    /// Whether all of them can be read. Where all bytes are letters and signs of ASCII, so are the texts.
+    fn are_sound(mut self) -> bool {
+        if !self.rest.is_ascii() {
+            return self.all(|header| header.is_ok());
+        }
+        while self.next_raw().is_some() {}
+        self.rest.is_empty()
+    }
+
+    /// The next header: its name, the kind of its value, and the bytes of it. None after the last, and where one is broken.
+    fn next_raw(&mut self) -> Option<(&'a [u8], u8, &'a [u8])> {
+        let mut ahead = Headers { rest: self.rest };
+        let [length] = ahead.array()?;
+        let name = ahead.slice(usize::from(length))?;
+        let [kind] = ahead.array()?;
+        let value = match kind {
+            0 | 1 => ahead.slice(0)?,
+            2 => ahead.slice(1)?,
+            3 => ahead.slice(2)?,
+            4 => ahead.slice(4)?,
+            5 | 8 => ahead.slice(8)?,
+            6 | TEXT => ahead.counted()?,
+            9 => ahead.slice(16)?,
+            _ => return None,
+        };
+        if name.is_empty() {
+            return None;
+        }
+        self.rest = ahead.rest;
+        Some((name, kind, value))
+    }
+
     fn header(&mut self) -> Option<(&'a str, Value<'a>)> {
         let [length] = self.array()?;
         let name = std::str::from_utf8(self.slice(usize::from(length))?).ok()?;
@@ -226,7 +264,7 @@ impl<'a> Headers<'a> {
             4 => Value::Integer(i32::from_be_bytes(self.array()?)),
             5 => Value::Long(i64::from_be_bytes(self.array()?)),
             6 => Value::Bytes(self.counted()?),
-            7 => Value::Text(std::str::from_utf8(self.counted()?).ok()?),
+            TEXT => Value::Text(std::str::from_utf8(self.counted()?).ok()?),
             8 => Value::Timestamp(i64::from_be_bytes(self.array()?)),
             9 => Value::Uuid(self.array()?),
             _ => return None,
