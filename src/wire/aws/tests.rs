@@ -150,3 +150,19 @@ proptest! {
         prop_assert!(decode(&[&message(&headers, b"x")], 4096).0.len() < 2);
     }
 }
+
+#[test]
+fn a_header_that_cannot_be_read_is_found_wherever_it_stands() {
+    let sound = text(":event-type", "chunk");
+    for broken in [
+        header("", 0, &[]),
+        header("a", 10, &[]),
+        header("a", 7, &[0, 9, 1]),
+        header("a", 7, &[0, 1, 0xff]),
+        vec![3, 97],
+    ] {
+        for headers in [broken.clone(), [sound.clone(), broken].concat()] {
+            assert_eq!(decode(&[&message(&headers, b"")], 1024).1, Err(BadMessage::Header), "{headers:?}");
+        }
+    }
+}
