@@ -1,7 +1,5 @@
 //! PostgreSQL and Redis over TLS: one that shows the right certificate is spoken to, one that shows another is not.
 
-#![expect(clippy::unwrap_used, reason = "what surrounds the tests fails as it does")]
-
 mod support;
 
 use support::client::Client;

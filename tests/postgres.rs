@@ -1,7 +1,5 @@
 //! Several nodes on one PostgreSQL: what one is told all know, what each spends is there once, and its loss is survived.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as they do")]
-
 mod support;
 
 use std::time::Duration;

@@ -186,11 +186,18 @@ mod tests {
         )
     }
 
+    fn named(text: &str, noise: &str) -> String {
+        chunk(text, noise).replace("\"up\"", "\"mine\"")
+    }
+
+    /// Nothing is cut from it.
+    fn named_and_whole(text: &str, noise: &str) -> String {
+        named(text, noise).replace(",\"usage\":null", "")
+    }
+
     #[test]
     fn the_usual_chunk_fits_whatever_its_texts() {
-        let named = |text: &str, noise: &str| chunk(text, noise).replace("\"up\"", "\"mine\"");
-        let nothing_to_cut = |text: &str, noise: &str| named(text, noise).replace(",\"usage\":null", "");
-        let forms: [&dyn Fn(&str, &str) -> String; 3] = [&chunk, &named, &nothing_to_cut];
+        let forms: [fn(&str, &str) -> String; 3] = [chunk, named, named_and_whole];
         for (form, first) in forms.iter().flat_map(|form| [(form, form("Hello", "xyz")), (form, form("", ""))]) {
             for (text, noise) in [("", ""), (" a longer text", "x"), ("\\\"\\u00e9\\\\", "\\n"), ("\u{1f600}", "zz")] {
                 let (moulded, read) = both(&first, &form(text, noise));
