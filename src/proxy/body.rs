@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_LENGTH;
 use pingora::protocols::http::ServerSession;
 use tokio::time::Instant;
 
@@ -12,8 +13,12 @@ use crate::vocabulary::{Fault, Kind};
 /// For every so many bytes that arrive, the deadline moves by a second: slow links may upload, drips may not.
 const BYTES_PER_SECOND_MIN: usize = 64 * 1024;
 /// What is thrown away of a request that is refused in any case, so that a client that is still sending gets to read the
-/// answer: more than the largest body that is taken by default, for so long, and while it goes on sending.
-const DISCARD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// answer: all of a body of this length, which is more than the largest that is taken by default ...
+const DISCARD_WHOLE_MAX: usize = 64 * 1024 * 1024;
+/// ... so much of one whose length is not said ...
+const DISCARD_UNTOLD_MAX: usize = 16 * 1024 * 1024;
+/// ... and hardly anything of a longer one, whose end would not be reached.
+const DISCARD_LONG_MAX: usize = 64 * 1024;
 const DISCARD_TIME_MAX: Duration = Duration::from_secs(10);
 const DISCARD_GAP_MAX: Duration = Duration::from_millis(500);
 
@@ -93,9 +98,15 @@ async fn next(
 /// Reads on and throws away, after the answer: closing the connection with bytes unread would take the answer from a client
 /// that is still sending (RFC 9112, 9.6).
 pub(super) async fn discard(session: &mut ServerSession) {
+    let announced = session.req_header().headers.get(CONTENT_LENGTH);
+    let most = match announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok()) {
+        Some(length) if length <= DISCARD_WHOLE_MAX => DISCARD_WHOLE_MAX,
+        Some(_) => DISCARD_LONG_MAX,
+        None => DISCARD_UNTOLD_MAX,
+    };
     let until = Instant::now() + DISCARD_TIME_MAX;
     let mut read = 0;
-    while read < DISCARD_BYTES_MAX {
+    while read < most {
         let gap = until.min(Instant::now() + DISCARD_GAP_MAX);
         match tokio::time::timeout_at(gap, session.read_request_body()).await {
             Ok(Ok(Some(chunk))) => read += chunk.len(),
