@@ -52,6 +52,13 @@ fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
     words.map(str::to_owned).to_vec()
 }
 
+/// Whether a part of a cluster answers for its slots, and knows who has all others.
+fn is_whole(port: u16) -> bool {
+    let asked = Command::new("redis-cli").args(["-p", &port.to_string(), "cluster", "info"]).output().unwrap();
+    let told = String::from_utf8_lossy(&asked.stdout);
+    ["cluster_state:ok", "cluster_slots_ok:16384", "cluster_known_nodes:3"].iter().all(|word| told.contains(word))
+}
+
 #[test]
 fn a_cluster_holds_one_limit_for_all_nodes() {
     let mut all = Vec::new();
@@ -65,6 +72,8 @@ fn a_cluster_holds_one_limit_for_all_nodes() {
     let made = Command::new("redis-cli").args(["--cluster", "create"]).args(&hosts).arg("--cluster-yes").output();
     let made = made.unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+    // It is made a moment before all of its parts agree that it is whole.
+    eventually("every part finds the cluster whole", || all.iter().all(|redis| is_whole(redis.port)));
     let pair = Pair::start("nodes-cluster", &format!("redis+cluster://{}", hosts.join(",")));
     assert_eq!([pair.ask(0), pair.ask(1), pair.ask(0), pair.ask(1)], [200, 200, 200, 429]);
 }
