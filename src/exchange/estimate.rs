@@ -13,8 +13,6 @@ const BYTES_PER_TOKEN: u64 = 4;
 const MEDIA_BYTES: u64 = 765 * BYTES_PER_TOKEN;
 /// Shorter prompts hold no media worth looking for.
 const MEDIA_FROM_BYTES: usize = 4 * 1024;
-/// Shorter data in base64 counts as the text that it is.
-const DATA_BYTES_MIN: usize = 1024;
 
 /// Tokens to reserve against limits: four bytes of prompt to a token, and the answer's bound.
 pub(super) fn for_limits(request: &Request, tpm_limit: Option<u64>) -> u64 {
@@ -51,48 +49,32 @@ fn member_bytes(request: &Request, name: &str) -> u64 {
     let Some(member) = request.document.find(&request.body, name) else { return 0 };
     let value = request.document.members[member].value.of(&request.body);
     let whole = value.len() as u64;
-    if value.len() < MEDIA_FROM_BYTES || !may_hold_data(value) {
+    if value.len() < MEDIA_FROM_BYTES {
         return whole;
     }
     let (count, bytes) = media(value);
     whole.saturating_sub(bytes).saturating_add(count.saturating_mul(MEDIA_BYTES))
 }
 
-/// Whether there may be data of some length: it would cover one of these parts wholly, wherever it begins, and nearly every
-/// part of a text ends at its first word.
-fn may_hold_data(value: &[u8]) -> bool {
-    const IN_DATA: [bool; 256] = {
-        let (mut table, mut byte) = ([false; 256], 0);
-        while byte < table.len() {
-            // The last one escapes the slash, for those who do so.
-            table[byte] =
-                (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'+' | b'/' | b'-' | b'_' | b'=' | b'\\');
-            byte += 1;
-        }
-        table
-    };
-    value.chunks_exact(DATA_BYTES_MIN / 2).any(|part| part.iter().all(|byte| IN_DATA[usize::from(*byte)]))
-}
-
-/// How many media there are in base64, and their bytes: in data URLs, and as `data`.
+/// How many media there are in base64, and their bytes: data URLs, and `data` of some length.
 fn media(value: &[u8]) -> (u64, u64) {
     let (mut count, mut bytes) = (0, 0);
-    let mut note = |start: usize| {
+    let mut note = |start: usize, least: u64| {
         let rest = value.get(start..).unwrap_or_default();
-        let length = memchr::memchr(b'"', rest).unwrap_or(rest.len());
-        if length >= DATA_BYTES_MIN {
+        let length = memchr::memchr(b'"', rest).unwrap_or(rest.len()) as u64;
+        if length >= least {
             count += 1;
-            bytes += length as u64;
+            bytes += length;
         }
     };
     for at in memmem::find_iter(value, b";base64,") {
-        note(at + b";base64,".len());
+        note(at + b";base64,".len(), 0);
     }
     for at in Finder::new(b"\"data\"").find_iter(value) {
         let rest = value.get(at + b"\"data\"".len()..).unwrap_or_default();
         let skipped = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b':')).count();
         if rest.get(skipped) == Some(&b'"') && !rest.get(skipped + 1..).is_some_and(|data| data.starts_with(b"data:")) {
-            note(at + b"\"data\"".len() + skipped + 1);
+            note(at + b"\"data\"".len() + skipped + 1, 256);
         }
     }
     (count, bytes)
@@ -115,16 +97,6 @@ mod tests {
         let body = format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}],"user":"{text}"}}"#);
         assert_eq!(tokens(Endpoint::ChatCompletions, &body), (400 + 31) / 4);
         assert_eq!(tokens(Endpoint::Embeddings, r#"{"input":"12345678"}"#), 2);
-    }
-
-    #[test]
-    fn long_data_is_seen_wherever_it_begins_and_text_is_none() {
-        let text = "The toll is \\\"two coins\\\",\\nand one for a rider. ".repeat(100);
-        assert!(!may_hold_data(text.as_bytes()));
-        for start in 0..DATA_BYTES_MIN {
-            let value = [&text[..start], &"A".repeat(DATA_BYTES_MIN), &text].concat();
-            assert!(may_hold_data(value.as_bytes()), "{start}");
-        }
     }
 
     #[test]
